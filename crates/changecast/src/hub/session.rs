@@ -1,0 +1,282 @@
+//! One subscriber's state machine: hello, replay, follow, gap, bookmark, drain.
+//!
+//! No I/O, no clock, no task: whoever owns a socket asks [`Session::step`] what to do next, does
+//! it, and says so. So every transport behaves the same, and the tests need no network.
+//!
+//! ```text
+//!            ┌── Say(hello) ── Say(gap)? ──┐
+//!   open ────┘                             ▼
+//!                    ┌────────────── behind the view's frames? ── Read ──┐
+//!                    │                     │ no                          │
+//!                    │                  Deliver ◀────────────────────────┘
+//!                    │                     │ nothing new
+//!                    └──── Wait ◀── Say(source | bookmark)?        draining: Say(bye), End
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::codec::{Action, Control, Gap, GapScope, Hello};
+use crate::limits;
+use crate::model::{Epoch, EventId, Seq};
+
+/// From where somebody wants to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// From the next entry on.
+    Now,
+    /// From the oldest entry that is kept.
+    Earliest,
+    /// The last N entries, then on.
+    Last(u32),
+    /// Strictly after this id.
+    After(EventId),
+    /// A reconnecting client sent an id that nobody can read: the text, for the gap's reason.
+    Unreadable,
+}
+
+/// Where the log stands when a session opens.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The log's incarnation.
+    pub epoch: Epoch,
+    /// Its newest entry.
+    pub tail: Seq,
+    /// The newest trimmed entry of the session's topics.
+    pub trimmed: Seq,
+}
+
+/// What a session looks at when it decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// The time, from a clock that never goes back.
+    pub now: Instant,
+    /// The view has the frames of everything after this place …
+    pub frames_after: Seq,
+    /// … up to this one.
+    pub frames_upto: Seq,
+    /// The version of the board of sources.
+    pub board: u64,
+    /// Whether the server is about to end.
+    pub draining: bool,
+}
+
+/// What the owner of the socket does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Write this, and step again.
+    Say(Control),
+    /// Tell what sources have changed since this version of the board, and step again.
+    SaySources(u64),
+    /// Write the view's frames after this place, and say how far with [`Session::delivered`].
+    Deliver(Seq),
+    /// Read a page of the log after this place; hand it to [`Session::page`], write its frames,
+    /// and say how far with [`Session::delivered`].
+    Read(Seq),
+    /// Nothing to do until something in the surroundings changes or this time comes.
+    Wait(Instant),
+    /// Close the connection.
+    End(Cause),
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server ends; the client should come back.
+    Draining,
+}
+
+/// One subscriber.
+#[derive(Debug)]
+pub struct Session {
+    epoch: Epoch,
+    /// Everything up to here was handed out, does not concern the subscriber, or was announced as
+    /// missing.
+    cursor: Seq,
+    /// What is to be said before anything else: at most a hello and a gap.
+    greeting: VecDeque<Control>,
+    /// Loss up to here has been announced.
+    told_lost_to: Seq,
+    /// The board's version that the subscriber knows.
+    told_board: u64,
+    /// When the next bookmark is due, if nothing else is written before.
+    bookmark_at: Instant,
+    retry_while_draining: Duration,
+    ended: bool,
+}
+
+/// The times that differ from connection to connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Jitter {
+    /// How long the client waits before it reconnects.
+    pub retry: Duration,
+    /// The same while the server drains.
+    pub retry_while_draining: Duration,
+}
+
+impl Session {
+    /// Opens a session at `start`; `cursor_of_last` is the place that [`Start::Last`] means.
+    #[must_use]
+    pub fn open(
+        start: &Start,
+        place: Place,
+        cursor_of_last: Option<Seq>,
+        waiting: Vec<Arc<str>>,
+        surroundings: &Surroundings,
+        jitter: Jitter,
+    ) -> Self {
+        let opening = Opening::find(start, place, cursor_of_last);
+        let position = EventId { epoch: place.epoch, seq: opening.cursor };
+        let hello = Hello {
+            epoch: place.epoch,
+            position,
+            resumed: opening.resumed,
+            waiting,
+            retry: jitter.retry,
+        };
+        let mut greeting = VecDeque::from([Control::Hello(hello)]);
+        let told_lost_to = if opening.gap.is_some() { place.trimmed } else { Seq::ZERO };
+        greeting.extend(opening.gap.map(Control::Gap));
+        Self {
+            epoch: place.epoch,
+            cursor: opening.cursor,
+            greeting,
+            told_lost_to,
+            told_board: surroundings.board,
+            bookmark_at: surroundings.now + limits::BOOKMARK_EVERY,
+            retry_while_draining: jitter.retry_while_draining,
+            ended: false,
+        }
+    }
+
+    /// What to do next. Writing is taken as done once the next step is asked for.
+    pub fn step(&mut self, around: &Surroundings) -> Step {
+        if self.ended {
+            return Step::End(Cause::Draining);
+        }
+        if let Some(control) = self.greeting.pop_front() {
+            return self.say(control, around.now);
+        }
+        if around.draining {
+            self.ended = true;
+            return self.say(Control::Bye(self.retry_while_draining), around.now);
+        }
+        if self.told_board < around.board {
+            let since = std::mem::replace(&mut self.told_board, around.board);
+            return Step::SaySources(since);
+        }
+        if self.cursor < around.frames_after {
+            return Step::Read(self.cursor);
+        }
+        if self.cursor < around.frames_upto {
+            return Step::Deliver(self.cursor);
+        }
+        if around.now >= self.bookmark_at {
+            return self.say(Control::Bookmark(self.position()), around.now);
+        }
+        Step::Wait(self.bookmark_at)
+    }
+
+    /// A page read for [`Step::Read`] lacks what was trimmed up to `lost_to`: the gap to announce
+    /// before its frames, unless it has been announced already.
+    pub fn page(&mut self, lost_to: Option<Seq>, now: Instant) -> Option<Control> {
+        let lost_to = lost_to.filter(|lost| *lost > self.told_lost_to)?;
+        self.told_lost_to = lost_to;
+        self.bookmark_at = now + limits::BOOKMARK_EVERY;
+        Some(Control::Gap(retention_gap(self.position(), self.position(), lost_to)))
+    }
+
+    /// Everything up to `upto` has been written or does not concern the subscriber; `wrote` tells
+    /// whether any frame was.
+    pub fn delivered(&mut self, upto: Seq, wrote: bool, now: Instant) {
+        self.cursor = self.cursor.max(upto);
+        if wrote {
+            self.bookmark_at = now + limits::BOOKMARK_EVERY;
+        }
+    }
+
+    /// What is covered: resuming with it goes on exactly here.
+    #[must_use]
+    pub fn position(&self) -> EventId {
+        EventId { epoch: self.epoch, seq: self.cursor }
+    }
+
+    fn say(&mut self, control: Control, now: Instant) -> Step {
+        self.bookmark_at = now + limits::BOOKMARK_EVERY;
+        Step::Say(control)
+    }
+}
+
+/// Where a session starts, and what is missing before it.
+struct Opening {
+    cursor: Seq,
+    resumed: bool,
+    gap: Option<Gap>,
+}
+
+impl Opening {
+    fn find(start: &Start, place: Place, cursor_of_last: Option<Seq>) -> Self {
+        let fresh = |cursor| Self { cursor, resumed: false, gap: None };
+        match start {
+            Start::Now => fresh(place.tail),
+            Start::Earliest => fresh(place.trimmed),
+            Start::Last(_) => fresh(cursor_of_last.unwrap_or(place.tail).max(place.trimmed)),
+            Start::After(id) => Self::after(*id, place),
+            Start::Unreadable => Self::missing(
+                place,
+                place.tail,
+                None,
+                "the id to resume from is not one of this server's; going on from now",
+            ),
+        }
+    }
+
+    fn after(id: EventId, place: Place) -> Self {
+        if id.epoch != place.epoch {
+            let reason = "the id belongs to another log, whose history is gone; \
+                          going on from the oldest entry of this one";
+            return Self::missing(place, place.trimmed, Some(id), reason);
+        }
+        if id.seq > place.tail {
+            let reason = "the id lies in the future of this log; going on from now";
+            return Self::missing(place, place.tail, Some(id), reason);
+        }
+        if id.seq < place.trimmed {
+            let position = EventId { epoch: place.epoch, seq: place.trimmed };
+            let gap = retention_gap(position, id, place.trimmed);
+            return Self { cursor: place.trimmed, resumed: false, gap: Some(gap) };
+        }
+        Self { cursor: id.seq, resumed: true, gap: None }
+    }
+
+    fn missing(place: Place, cursor: Seq, from: Option<EventId>, reason: &str) -> Self {
+        let gap = Gap {
+            id: EventId { epoch: place.epoch, seq: cursor },
+            scope: GapScope::Log,
+            source: None,
+            from: from.map(|id| id.to_string()),
+            to: None,
+            reason: reason.to_owned(),
+            action: Action::Refetch,
+        };
+        Self { cursor, resumed: false, gap: Some(gap) }
+    }
+}
+
+fn retention_gap(id: EventId, from: EventId, lost_to: Seq) -> Gap {
+    Gap {
+        id,
+        scope: GapScope::Log,
+        source: None,
+        from: Some(from.to_string()),
+        to: Some(EventId { epoch: id.epoch, seq: lost_to }.to_string()),
+        reason: "the log no longer keeps these entries; going on from the oldest it has".to_owned(),
+        action: Action::Refetch,
+    }
+}
+
+#[cfg(test)]
+mod tests;

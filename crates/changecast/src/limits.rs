@@ -1,0 +1,149 @@
+//! Every cap in one place, each with its unit and its reason.
+//!
+//! A queue, buffer, body, retry or loop that could grow without one of these is a defect.
+
+use std::time::Duration;
+
+// ── Names ──────────────────────────────────────────────────────────────────────────────────────
+
+/// Bytes in a topic or pattern. MongoDB allows 255 for `db.collection`; we allow a little more for
+/// a source's own name.
+pub const TOPIC_BYTES_MAX: usize = 320;
+
+/// Patterns in one subscription: each costs a comparison per entry.
+pub const TOPIC_COUNT_MAX: usize = 100;
+
+// ── Log ────────────────────────────────────────────────────────────────────────────────────────
+
+/// Bytes the log keeps before it trims the oldest entries: enough for hours of a busy collection,
+/// small enough for a laptop.
+pub const LOG_BYTES_MAX: u64 = 1 << 30;
+
+/// Entries the log keeps before it trims the oldest.
+pub const LOG_ENTRIES_MAX: u64 = 10_000_000;
+
+/// Bytes of recent entries held in memory, so that following does not read the disk.
+pub const RECENT_BYTES_MAX: usize = 16 << 20;
+
+/// Appends that may wait for the writer. Each is one batch; sources are paused beyond it.
+pub const APPEND_QUEUE_MAX: usize = 64;
+
+/// Bytes in one commit: a group stops growing here, so that the first waiter is not kept long.
+pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of one entry, key and event together. MongoDB's largest document is 16 MiB; an update
+/// event with both images holds two of them, in JSON, which may double them.
+pub const ENTRY_BYTES_MAX: usize = 96 << 20;
+
+/// Entries in one page read from the log.
+pub const PAGE_ENTRIES_MAX: usize = 1024;
+
+/// Bytes in one page: what one subscriber's catching up may hold in memory. A single larger entry
+/// still makes a page of its own.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Topics whose per-topic indexes are merged; for more, one scan of the log is cheaper.
+pub const MERGED_TOPICS_MAX: usize = 16;
+
+/// Rows that one page's scan looks at before it hands back what it has, so that a rare topic's
+/// reader does not hold a connection for the whole log.
+pub const SCAN_ROWS_MAX: usize = 50_000;
+
+/// Connections that read `log.db` at once.
+pub const LOG_READERS_MAX: usize = 4;
+
+/// The largest N of `since=last:N`.
+pub const LAST_MAX: u32 = 10_000;
+
+// ── Sources ────────────────────────────────────────────────────────────────────────────────────
+
+/// Changes that a driver may be ahead of the runner.
+pub const DELIVERIES_MAX: usize = 1024;
+
+/// Changes in one append.
+pub const BATCH_CHANGES_MAX: usize = 1024;
+
+/// Bytes in one append, save that a single larger change goes alone.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// The first wait after a source failed.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(250);
+
+/// The longest wait between two attempts; attempts never end.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
+
+/// How long a source that only an operator can mend waits before it looks again by itself.
+pub const OPERATOR_RETRY: Duration = Duration::from_secs(10);
+
+/// How often a position is saved that moves although nothing changes.
+pub const IDLE_POSITION_EVERY: Duration = Duration::from_secs(5);
+
+/// Changelog rows kept in a SQLite file when nobody reads it.
+pub const CHANGELOG_ROWS_MAX: u64 = 1_000_000;
+
+/// How often the file is asked whether another process has committed: 1.5 µs each time.
+pub const DATA_VERSION_EVERY: Duration = Duration::from_millis(5);
+
+// ── Documents ──────────────────────────────────────────────────────────────────────────────────
+
+/// Bytes of a document written over HTTP.
+pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a document's id.
+pub const DOCUMENT_ID_BYTES_MAX: usize = 1024;
+
+/// Bytes of a collection's name.
+pub const COLLECTION_BYTES_MAX: usize = 255;
+
+/// Writes that may wait for the store's writer.
+pub const WRITE_QUEUE_MAX: usize = 256;
+
+// ── Hub and sessions ───────────────────────────────────────────────────────────────────────────
+
+/// Bytes of encoded frames a view keeps for its followers; who is further behind reads the log.
+pub const VIEW_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes handed to one subscriber's socket at once.
+pub const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// Views at once: each distinct (topics, format) is encoded on its own.
+pub const VIEW_COUNT_MAX: usize = 10_000;
+
+/// How long a stream stays silent before it gets a bookmark: proxies commonly cut at 60 s.
+pub const BOOKMARK_EVERY: Duration = Duration::from_secs(15);
+
+/// How long a browser waits before it reconnects: each connection is told its own time in this
+/// range, so that a restart does not bring all of them at once.
+pub const RETRY_MILLIS: std::ops::Range<u64> = 1_000..3_000;
+
+/// The same while the server drains or is full: they should come a little later.
+pub const RETRY_DRAIN_MILLIS: std::ops::Range<u64> = 2_000..10_000;
+
+// ── Transport ──────────────────────────────────────────────────────────────────────────────────
+
+/// Connections at once.
+pub const CONNECTIONS_MAX: usize = 16_000;
+
+/// Bytes of a request's line and headers.
+pub const HEADER_BYTES_MAX: usize = 16 << 10;
+
+/// How long a client may take to send its headers, and how long an idle connection is kept.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to send its body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of one message from a WebSocket client: it only sends small commands.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// How often a WebSocket is pinged.
+pub const PING_EVERY: Duration = Duration::from_secs(25);
+
+/// How long a WebSocket's close may take.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the whole server may take to end once asked to.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a health probe may take.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,0 +1,170 @@
+//! A log without storage: for tests, and for embedders who can lose history with the process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::recent::Recent;
+use super::{Batch, Log, LogError, LogSize, Page, PositionUpdate, Retention, TopicState};
+use crate::limits;
+use crate::model::{Body, Entry, Epoch, Position, Seq, Timestamp, TopicSet};
+
+/// Keeps entries in memory, within its retention; "durable" means "in memory" here.
+pub struct MemoryLog {
+    epoch: Epoch,
+    retention: Retention,
+    tail: watch::Sender<Seq>,
+    /// A std mutex: held for short, never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    kept: Recent,
+    last_time: Timestamp,
+    topics: HashMap<Arc<str>, TopicState>,
+    /// Gaps have no topic of their own: the newest one trimmed counts for everybody.
+    trimmed_gap: Seq,
+    positions: HashMap<Arc<str>, Position>,
+    closed: bool,
+}
+
+impl MemoryLog {
+    /// An empty log, with a new epoch.
+    #[must_use]
+    pub fn new(retention: Retention) -> Self {
+        Self {
+            epoch: Epoch::from_random(fastrand::u64(..)),
+            retention,
+            tail: watch::Sender::new(Seq::ZERO),
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, source: &Arc<str>, body: Body, now: Timestamp) {
+        let seq = self.kept.tail().next();
+        self.last_time = self.last_time.max(now);
+        if let Body::Change(change) = &body {
+            let name: Arc<str> = change.topic.as_str().into();
+            let topic = self.topics.entry(Arc::clone(&name)).or_insert_with(|| TopicState {
+                topic: name,
+                source: Arc::clone(source),
+                last_seq: 0,
+                trimmed_seq: 0,
+            });
+            topic.last_seq = seq.0;
+        }
+        let entry = Entry { seq, time: self.last_time, source: Arc::clone(source), body };
+        self.kept.push(Arc::new(entry));
+    }
+
+    fn trim(&mut self, retention: &Retention) {
+        while self.kept.entry_count() as u64 > retention.entries_max
+            || self.kept.bytes() as u64 > retention.bytes_max
+        {
+            let Some(entry) = self.kept.pop() else { return };
+            match &entry.body {
+                Body::Change(change) => {
+                    if let Some(topic) = self.topics.get_mut(change.topic.as_str()) {
+                        topic.trimmed_seq = entry.seq.0;
+                    }
+                }
+                Body::Gap(_) => self.trimmed_gap = entry.seq,
+            }
+        }
+    }
+
+    fn trimmed(&self, topics: &TopicSet) -> Seq {
+        super::newest_trimmed(self.topics.values(), topics).max(self.trimmed_gap)
+    }
+}
+
+#[async_trait]
+impl Log for MemoryLog {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn tail(&self) -> watch::Receiver<Seq> {
+        self.tail.subscribe()
+    }
+
+    fn trimmed(&self, topics: &TopicSet) -> Seq {
+        self.lock().trimmed(topics)
+    }
+
+    fn topics(&self) -> Vec<TopicState> {
+        self.lock().topics.values().cloned().collect()
+    }
+
+    async fn append(&self, batch: Batch) -> Result<Seq, LogError> {
+        super::check_weights(&batch)?;
+        let now = SystemTime::now().into();
+        let mut state = self.lock();
+        if state.closed {
+            return Err(LogError::Closed);
+        }
+        for body in batch.bodies {
+            state.push(&batch.source, body, now);
+        }
+        match batch.position {
+            PositionUpdate::Keep => {}
+            PositionUpdate::Set(position) => {
+                state.positions.insert(batch.source, position);
+            }
+            PositionUpdate::Clear => {
+                state.positions.remove(&batch.source);
+            }
+        }
+        state.trim(&self.retention);
+        let tail = state.kept.tail();
+        // Sent under the lock: two appends must not swap their tails.
+        self.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);
+        Ok(tail)
+    }
+
+    async fn read(&self, after: Seq, topics: &TopicSet) -> Result<Page, LogError> {
+        let state = self.lock();
+        let trimmed = state.trimmed(topics);
+        let mut page = state.kept.page(after, topics);
+        page.lost_to = (trimmed > after).then_some(trimmed);
+        Ok(page)
+    }
+
+    async fn place_of_last(&self, count: u32, topics: &TopicSet) -> Result<Seq, LogError> {
+        let count = count.min(limits::LAST_MAX) as usize;
+        let state = self.lock();
+        let tail = state.kept.tail();
+        Ok(super::place_before(
+            state.kept.iter().rev().filter(|entry| entry.concerns(topics)).map(|entry| entry.seq),
+            count,
+            tail,
+        ))
+    }
+
+    async fn position(&self, source: &str) -> Result<Option<Position>, LogError> {
+        Ok(self.lock().positions.get(source).cloned())
+    }
+
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
+    fn size(&self) -> LogSize {
+        let state = self.lock();
+        LogSize { entry_count: state.kept.entry_count() as u64, bytes: state.kept.bytes() as u64 }
+    }
+
+    async fn close(&self) {
+        self.lock().closed = true;
+    }
+}

@@ -1,0 +1,82 @@
+//! Sources: one folder per kind of database, and the runner that carries each into the log.
+//!
+//! A driver knows its database and [`watch`](Source::watch); it knows neither the log nor
+//! anybody who follows it. The runner knows the log and no database. Driver never knows driver.
+
+mod backoff;
+mod documents;
+mod error;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
+mod runner;
+pub mod sqlite;
+mod stream;
+
+#[cfg(test)]
+mod scripted;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::model::{Position, TopicSet};
+
+pub use documents::{Documents, DocumentsError, Write, Written};
+pub use error::{Remedy, SourceError};
+pub use runner::run;
+pub use stream::{ChangeStream, Delivery, DeliverySender};
+
+/// One watched database.
+#[async_trait]
+pub trait Source: Send + Sync + 'static {
+    /// Its name: the first part of its topics. Holds no dot.
+    fn name(&self) -> &Arc<str>;
+
+    /// Its driver, in one word.
+    fn kind(&self) -> &'static str;
+
+    /// What it watches.
+    fn topics(&self) -> TopicSet;
+
+    /// Opens a stream of changes, eagerly: once this returns, the stream's place in the database's
+    /// history is fixed, and every later change will come.
+    ///
+    /// # Errors
+    /// [`SourceError::HistoryLost`] if the database no longer has what follows the position; any
+    /// other error says who can mend it.
+    async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError>;
+
+    /// Everything up to `position` is durable in the log: the database may forget it.
+    ///
+    /// May be skipped or repeated; the default does nothing.
+    async fn acknowledge(&self, position: &Position) {
+        let _ = position;
+    }
+
+    /// Its documents, if they can be read or written by key.
+    fn documents(&self) -> Option<Arc<dyn Documents>> {
+        None
+    }
+
+    /// Whether the database answers now.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn probe(&self) -> Result<(), SourceError>;
+}
+
+/// How to open a [`ChangeStream`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct WatchOptions {
+    /// Go on right after this position; without one, start from now.
+    pub start_after: Option<Position>,
+}
+
+impl WatchOptions {
+    /// Goes on right after `position`, or starts from now.
+    #[must_use]
+    pub fn start_after(position: Option<Position>) -> Self {
+        Self { start_after: position }
+    }
+}

@@ -1,0 +1,278 @@
+//! Carries one source into the log, for ever: open, append, acknowledge; on any fault say so, wait
+//! and go on from the stored position.
+//!
+//! | invariant | what it buys |
+//! |---|---|
+//! | a position is stored with the entries that lead up to it, never before them | nothing lost, nothing twice (G4, G7) |
+//! | the source is acknowledged only after the append is durable | a crash finds the database still knowing (G7) |
+//! | lost history becomes a gap entry, then the source starts from now | never silence, never an endless retry (G2) |
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::{ChangeStream, Delivery, Remedy, Source, SourceError, WatchOptions};
+use crate::board::Board;
+use crate::limits;
+use crate::log::{Batch, Log, LogError, PositionUpdate};
+use crate::model::{Body, Position, SourceGap, SourceState, SourceStatus, Timestamp};
+use crate::telemetry::Telemetry;
+
+/// Runs `source` until `stop` is cancelled. Nothing else ends it.
+pub async fn run(
+    source: Arc<dyn Source>,
+    log: Arc<dyn Log>,
+    board: Board,
+    telemetry: Arc<Telemetry>,
+    stop: CancellationToken,
+) {
+    let runner = Runner { source, log, board, telemetry };
+    runner.register();
+    // The runner's own awaits are all safe to drop: an append under way is stored or not, and the
+    // stored position says which.
+    stop.run_until_cancelled(runner.keep_going()).await;
+}
+
+struct Runner {
+    source: Arc<dyn Source>,
+    log: Arc<dyn Log>,
+    board: Board,
+    telemetry: Arc<Telemetry>,
+}
+
+/// Why a round ended.
+enum Fault {
+    Source(SourceError),
+    Log(LogError),
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<LogError> for Fault {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl Runner {
+    fn register(&self) {
+        self.board.add(SourceStatus {
+            name: Arc::clone(self.source.name()),
+            kind: self.source.kind(),
+            topics: self.source.topics(),
+            state: SourceState::Connecting,
+            positioned: false,
+            error: None,
+            remedy: None,
+            since: now(),
+            last_change: None,
+            gap_count: 0,
+        });
+    }
+
+    async fn keep_going(&self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let Err(fault) = self.round(&mut backoff).await else { continue };
+            let wait = self.say(&fault, &mut backoff).await;
+            sleep(wait).await;
+        }
+    }
+
+    /// Opens the stream and follows it until something goes wrong.
+    async fn round(&self, backoff: &mut Backoff) -> Result<(), Fault> {
+        let stored = self.log.position(self.source.name()).await?;
+        self.note_positioned(stored.is_some());
+        let options = WatchOptions::start_after(stored.clone());
+        let mut stream = self.source.watch(options).await?;
+        if stored.is_none() && stream.position().is_some() {
+            // Saved at once: a crash before the first change must not skip it.
+            self.append(Vec::new(), stream.position().cloned()).await?;
+        }
+        self.say_live();
+        backoff.reset();
+        self.follow(&mut stream).await
+    }
+
+    async fn follow(&self, stream: &mut ChangeStream) -> Result<(), Fault> {
+        let mut idle = IdlePosition::default();
+        loop {
+            let first = tokio::select! {
+                delivery = stream.next() => delivery,
+                () = idle.due() => {
+                    self.append(Vec::new(), idle.take()).await?;
+                    continue;
+                }
+            };
+            let Some(first) = first else {
+                return Err(SourceError::Unavailable("the stream ended".into()).into());
+            };
+            let (batch, error) = fill(first?, stream);
+            if batch.bodies.is_empty() {
+                idle.note(batch.position);
+            } else {
+                idle.clear();
+                self.append(batch.bodies, batch.position).await?;
+                self.note_change();
+            }
+            if let Some(error) = error {
+                return Err(error.into());
+            }
+        }
+    }
+
+    async fn append(&self, bodies: Vec<Body>, position: Option<Position>) -> Result<(), LogError> {
+        let change_count = bodies.len() as u64;
+        let update = position.clone().map_or(PositionUpdate::Keep, PositionUpdate::Set);
+        let source = Arc::clone(self.source.name());
+        self.log.append(Batch { source, bodies, position: update }).await?;
+        self.telemetry.changes_appended(self.source.name(), change_count);
+        if let Some(position) = &position {
+            self.source.acknowledge(position).await;
+        }
+        Ok(())
+    }
+
+    /// Says what went wrong, and how long to wait before the next round.
+    async fn say(&self, fault: &Fault, backoff: &mut Backoff) -> Duration {
+        match fault {
+            Fault::Log(error) => {
+                self.say_down(SourceState::Connecting, &error.to_string(), None);
+                backoff.next()
+            }
+            Fault::Source(error) => match error.remedy() {
+                Remedy::Retry => {
+                    self.say_down(SourceState::Connecting, &error.to_string(), error.advice());
+                    backoff.next()
+                }
+                Remedy::Operator => {
+                    self.say_down(SourceState::Failed, &error.to_string(), error.advice());
+                    limits::OPERATOR_RETRY
+                }
+                Remedy::Gap => self.write_gap(error, backoff).await,
+            },
+        }
+    }
+
+    /// Writes down that history is missing and forgets the position, as one append.
+    async fn write_gap(&self, error: &SourceError, backoff: &mut Backoff) -> Duration {
+        let gap = SourceGap::new(error.to_string(), &self.source.topics());
+        let batch = Batch {
+            source: Arc::clone(self.source.name()),
+            bodies: vec![Body::Gap(gap)],
+            position: PositionUpdate::Clear,
+        };
+        match self.log.append(batch).await {
+            Ok(_) => {
+                self.telemetry.source_gap(self.source.name(), error);
+                self.board.update(self.source.name(), |status| status.gap_count += 1);
+                Duration::ZERO
+            }
+            Err(error) => {
+                self.say_down(SourceState::Connecting, &error.to_string(), None);
+                backoff.next()
+            }
+        }
+    }
+
+    fn say_live(&self) {
+        self.telemetry.source_live(self.source.name());
+        self.board.update(self.source.name(), |status| {
+            status.since = if status.state == SourceState::Live { status.since } else { now() };
+            status.state = SourceState::Live;
+            status.positioned = true;
+            status.error = None;
+            status.remedy = None;
+        });
+    }
+
+    fn say_down(&self, state: SourceState, error: &str, remedy: Option<&str>) {
+        self.telemetry.source_down(self.source.name(), state, error, remedy);
+        self.board.update(self.source.name(), |status| {
+            status.since = if status.state == state { status.since } else { now() };
+            status.state = state;
+            status.error = Some(error.to_owned());
+            status.remedy = remedy.map(ToOwned::to_owned);
+        });
+    }
+
+    fn note_positioned(&self, positioned: bool) {
+        self.board.update(self.source.name(), |status| status.positioned |= positioned);
+    }
+
+    fn note_change(&self) {
+        self.board.update(self.source.name(), |status| status.last_change = Some(now()));
+    }
+}
+
+struct Filled {
+    bodies: Vec<Body>,
+    position: Option<Position>,
+}
+
+/// Takes what the stream has ready, from `first` on, up to a batch's caps; an error that comes
+/// after changes is handed back beside them, so that they are stored first.
+fn fill(first: Delivery, stream: &mut ChangeStream) -> (Filled, Option<SourceError>) {
+    let mut filled = Filled { bodies: Vec::new(), position: None };
+    let mut bytes = 0;
+    let mut next = Some(Ok(first));
+    while let Some(delivery) = next {
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(error) => return (filled, Some(error)),
+        };
+        if let Some(change) = delivery.change {
+            bytes += change.event.len() + change.key.len();
+            filled.bodies.push(Body::Change(change));
+        }
+        filled.position = delivery.position.or(filled.position);
+        let is_full = filled.bodies.len() >= limits::BATCH_CHANGES_MAX
+            || bytes >= limits::BATCH_BYTES_MAX;
+        next = if is_full { None } else { stream.next_ready() };
+    }
+    (filled, None)
+}
+
+/// A position that moved although nothing changed: saved now and then, not each time.
+#[derive(Default)]
+struct IdlePosition {
+    position: Option<Position>,
+    due: Option<Instant>,
+}
+
+impl IdlePosition {
+    fn note(&mut self, position: Option<Position>) {
+        if position.is_some() {
+            self.position = position;
+            self.due.get_or_insert_with(|| Instant::now() + limits::IDLE_POSITION_EVERY);
+        }
+    }
+
+    /// Completes when it is time to save; never while there is nothing to save.
+    async fn due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self) -> Option<Position> {
+        self.due = None;
+        self.position.take()
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}

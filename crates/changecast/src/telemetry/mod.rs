@@ -1,0 +1,112 @@
+//! What the server says about itself: each noteworthy moment is one method that logs and counts.
+//!
+//! Any layer may call it; it calls nobody. No topic, id, value or address becomes a label.
+
+mod metrics;
+
+use crate::model::SourceState;
+use metrics::{Metrics, SourceLabel, TransportLabel};
+
+/// Logs through `tracing`, counts for `/metrics`.
+#[derive(Default)]
+pub struct Telemetry {
+    metrics: Metrics,
+}
+
+impl Telemetry {
+    /// Counts from zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A source appended changes.
+    pub(crate) fn changes_appended(&self, source: &str, count: u64) {
+        self.metrics.source_changes.get_or_create(&SourceLabel::new(source)).inc_by(count);
+    }
+
+    /// A source follows its database.
+    pub(crate) fn source_live(&self, source: &str) {
+        tracing::info!(source, "source live");
+        self.metrics.source_up.get_or_create(&SourceLabel::new(source)).set(1);
+    }
+
+    /// A source does not.
+    pub(crate) fn source_down(
+        &self,
+        source: &str,
+        state: SourceState,
+        error: &str,
+        remedy: Option<&str>,
+    ) {
+        match (state, remedy) {
+            (SourceState::Failed, remedy) => {
+                tracing::error!(source, error, remedy, "source failed");
+            }
+            (_, remedy) => tracing::warn!(source, error, remedy, "source down, will try again"),
+        }
+        let label = SourceLabel::new(source);
+        self.metrics.source_up.get_or_create(&label).set(0);
+        self.metrics.source_faults.get_or_create(&label).inc();
+    }
+
+    /// A source lost history and said so in the log.
+    pub(crate) fn source_gap(&self, source: &str, error: &crate::source::SourceError) {
+        tracing::error!(source, %error, "source gap");
+        self.metrics.source_gaps.get_or_create(&SourceLabel::new(source)).inc();
+    }
+
+    /// A source met text that is not UTF-8 and replaced it.
+    pub(crate) fn text_replaced(&self, source: &str, count: u64) {
+        tracing::warn!(source, count, "invalid utf-8 replaced");
+        self.metrics.source_replaced_text.get_or_create(&SourceLabel::new(source)).inc_by(count);
+    }
+
+    /// A subscriber was let in.
+    pub(crate) fn subscriber_opened(&self, transport: &'static str) {
+        self.metrics.subscribers.get_or_create(&TransportLabel { transport }).inc();
+    }
+
+    /// A subscriber went away.
+    pub(crate) fn subscriber_closed(&self, transport: &'static str) {
+        self.metrics.subscribers.get_or_create(&TransportLabel { transport }).dec();
+    }
+
+    /// Frames were handed to a subscriber.
+    pub(crate) fn frames_delivered(&self, transport: &'static str, count: u64) {
+        self.metrics.delivered.get_or_create(&TransportLabel { transport }).inc_by(count);
+    }
+
+    /// A subscriber was told of a gap.
+    pub(crate) fn subscriber_gap(&self, transport: &'static str) {
+        self.metrics.subscriber_gaps.get_or_create(&TransportLabel { transport }).inc();
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn connection_opened(&self) {
+        self.metrics.connections.inc();
+    }
+
+    /// A connection ended.
+    pub(crate) fn connection_closed(&self) {
+        self.metrics.connections.dec();
+    }
+
+    /// A connection was turned away because there are too many.
+    pub(crate) fn connection_refused(&self) {
+        tracing::warn!("connection refused, too many");
+        self.metrics.connections_refused.inc();
+    }
+
+    /// A request has been answered.
+    pub(crate) fn request_answered(&self, status: u16) {
+        self.metrics.requests.get_or_create(&metrics::StatusLabel::new(status)).inc();
+    }
+
+    /// Everything counted, as OpenMetrics text.
+    pub(crate) fn render(&self, log: crate::log::LogSize) -> String {
+        self.metrics.log_entries.set(i64::try_from(log.entry_count).unwrap_or(i64::MAX));
+        self.metrics.log_bytes.set(i64::try_from(log.bytes).unwrap_or(i64::MAX));
+        self.metrics.render()
+    }
+}
