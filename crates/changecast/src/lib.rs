@@ -1,9 +1,12 @@
-//! changecast watches databases and pushes every change, live.
+//! changecast watches databases and pushes every change, live, to browsers and services: ordered,
+//! resumable, nothing missed; and where history really is gone, it says so.
 
 pub mod board;
 pub mod hub;
 pub mod limits;
 pub mod log;
 pub mod model;
+pub mod server;
 pub mod source;
 pub mod telemetry;
+pub mod transport;

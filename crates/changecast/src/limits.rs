@@ -81,6 +81,21 @@ pub const IDLE_POSITION_EVERY: Duration = Duration::from_secs(5);
 /// Changelog rows kept in a SQLite file when nobody reads it.
 pub const CHANGELOG_ROWS_MAX: u64 = 1_000_000;
 
+/// Rows of it that are kept although they have been acknowledged: for somebody who looks.
+pub const CHANGELOG_KEPT_ROWS: i64 = 1_000;
+
+/// Acknowledged rows that gather before the changelog is pruned: not at every acknowledgement.
+pub const PRUNE_EVERY_ROWS: i64 = 1_000;
+
+/// Rows pruned at once: more would keep the writers waiting.
+pub const PRUNE_ROWS_MAX: i64 = 10_000;
+
+/// How long a connection waits for another program's transaction to end.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of all the paths in one `updateDescription`: long keys deep inside would multiply.
+pub const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
+
 /// How often the file is asked whether another process has committed: 1.5 µs each time.
 pub const DATA_VERSION_EVERY: Duration = Duration::from_millis(5);
 
@@ -88,6 +103,10 @@ pub const DATA_VERSION_EVERY: Duration = Duration::from_millis(5);
 
 /// Bytes of a document written over HTTP.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+
+/// Objects and arrays inside one another in a document, as in MongoDB; JSON parsers, ours for one,
+/// often stop at 128.
+pub const DOCUMENT_DEPTH_MAX: usize = 100;
 
 /// Bytes of a document's id.
 pub const DOCUMENT_ID_BYTES_MAX: usize = 1024;
@@ -147,3 +166,9 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a health probe may take.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes of an event that the original page's frame repeats as HTML.
+pub const HTML_BYTES_MAX: usize = 256 << 10;
+
+/// How long one write to a WebSocket may be stuck before the connection is given up.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);

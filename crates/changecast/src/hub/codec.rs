@@ -41,7 +41,8 @@ pub struct Hello {
     /// The log's incarnation.
     #[serde(serialize_with = "as_text")]
     pub epoch: crate::model::Epoch,
-    /// What is covered already: the stream goes on strictly after it.
+    /// What is covered already: the stream goes on strictly after it. Where a gap follows, the gap
+    /// says where; until then this is no more than the client had.
     #[serde(serialize_with = "as_text")]
     pub position: EventId,
     /// Whether the stream goes on exactly where the given id left off.

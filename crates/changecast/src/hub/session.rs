@@ -98,8 +98,6 @@ pub struct Session {
     cursor: Seq,
     /// What is to be said before anything else: at most a hello and a gap.
     greeting: VecDeque<Control>,
-    /// Loss up to here has been announced.
-    told_lost_to: Seq,
     /// The board's version that the subscriber knows.
     told_board: u64,
     /// When the next bookmark is due, if nothing else is written before.
@@ -129,22 +127,19 @@ impl Session {
         jitter: Jitter,
     ) -> Self {
         let opening = Opening::find(start, place, cursor_of_last);
-        let position = EventId { epoch: place.epoch, seq: opening.cursor };
         let hello = Hello {
             epoch: place.epoch,
-            position,
+            position: opening.position,
             resumed: opening.resumed,
             waiting,
             retry: jitter.retry,
         };
         let mut greeting = VecDeque::from([Control::Hello(hello)]);
-        let told_lost_to = if opening.gap.is_some() { place.trimmed } else { Seq::ZERO };
         greeting.extend(opening.gap.map(Control::Gap));
         Self {
             epoch: place.epoch,
             cursor: opening.cursor,
             greeting,
-            told_lost_to,
             told_board: surroundings.board,
             bookmark_at: surroundings.now + limits::BOOKMARK_EVERY,
             retry_while_draining: jitter.retry_while_draining,
@@ -168,25 +163,27 @@ impl Session {
             let since = std::mem::replace(&mut self.told_board, around.board);
             return Step::SaySources(since);
         }
+        // Before reading and delivering: neither writes anything where nothing passes the topics.
+        if around.now >= self.bookmark_at {
+            return self.say(Control::Bookmark(self.position()), around.now);
+        }
         if self.cursor < around.frames_after {
             return Step::Read(self.cursor);
         }
         if self.cursor < around.frames_upto {
             return Step::Deliver(self.cursor);
         }
-        if around.now >= self.bookmark_at {
-            return self.say(Control::Bookmark(self.position()), around.now);
-        }
         Step::Wait(self.bookmark_at)
     }
 
     /// A page read for [`Step::Read`] lacks what was trimmed up to `lost_to`: the gap to announce
-    /// before its frames, unless it has been announced already.
+    /// before its frames.
     pub fn page(&mut self, lost_to: Option<Seq>, now: Instant) -> Option<Control> {
-        let lost_to = lost_to.filter(|lost| *lost > self.told_lost_to)?;
-        self.told_lost_to = lost_to;
+        let lost_to = lost_to.filter(|lost| *lost > self.cursor)?;
+        let from = self.position();
+        self.cursor = lost_to;
         self.bookmark_at = now + limits::BOOKMARK_EVERY;
-        Some(Control::Gap(retention_gap(self.position(), self.position(), lost_to)))
+        Some(Control::Gap(retention_gap(self.position(), from)))
     }
 
     /// Everything up to `upto` has been written or does not concern the subscriber; `wrote` tells
@@ -213,13 +210,21 @@ impl Session {
 /// Where a session starts, and what is missing before it.
 struct Opening {
     cursor: Seq,
+    /// What the hello says is covered. While a gap is still to be told that is no more than the
+    /// client had: should the connection break between the two, the next one tells it again.
+    position: EventId,
     resumed: bool,
     gap: Option<Gap>,
 }
 
 impl Opening {
     fn find(start: &Start, place: Place, cursor_of_last: Option<Seq>) -> Self {
-        let fresh = |cursor| Self { cursor, resumed: false, gap: None };
+        let fresh = |cursor| Self {
+            cursor,
+            position: EventId { epoch: place.epoch, seq: cursor },
+            resumed: false,
+            gap: None,
+        };
         match start {
             Start::Now => fresh(place.tail),
             Start::Earliest => fresh(place.trimmed),
@@ -245,11 +250,15 @@ impl Opening {
             return Self::missing(place, place.tail, Some(id), reason);
         }
         if id.seq < place.trimmed {
-            let position = EventId { epoch: place.epoch, seq: place.trimmed };
-            let gap = retention_gap(position, id, place.trimmed);
-            return Self { cursor: place.trimmed, resumed: false, gap: Some(gap) };
+            let gap = retention_gap(EventId { epoch: place.epoch, seq: place.trimmed }, id);
+            return Self {
+                cursor: place.trimmed,
+                position: id,
+                resumed: false,
+                gap: Some(gap),
+            };
         }
-        Self { cursor: id.seq, resumed: true, gap: None }
+        Self { cursor: id.seq, position: id, resumed: true, gap: None }
     }
 
     fn missing(place: Place, cursor: Seq, from: Option<EventId>, reason: &str) -> Self {
@@ -262,17 +271,21 @@ impl Opening {
             reason: reason.to_owned(),
             action: Action::Refetch,
         };
-        Self { cursor, resumed: false, gap: Some(gap) }
+        // An id from the future may be reached while the client is away: nothing of it is covered.
+        let nothing = EventId { epoch: place.epoch, seq: Seq::ZERO };
+        let position = from.filter(|id| id.epoch != place.epoch).unwrap_or(nothing);
+        Self { cursor, position, resumed: false, gap: Some(gap) }
     }
 }
 
-fn retention_gap(id: EventId, from: EventId, lost_to: Seq) -> Gap {
+/// What follows `from` is lost, up to `to`.
+fn retention_gap(to: EventId, from: EventId) -> Gap {
     Gap {
-        id,
+        id: to,
         scope: GapScope::Log,
         source: None,
         from: Some(from.to_string()),
-        to: Some(EventId { epoch: id.epoch, seq: lost_to }.to_string()),
+        to: Some(to.to_string()),
         reason: "the log no longer keeps these entries; going on from the oldest it has".to_owned(),
         action: Action::Refetch,
     }

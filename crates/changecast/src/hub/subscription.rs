@@ -21,6 +21,8 @@ pub struct Subscription {
     session: Session,
     upto: watch::Receiver<Seq>,
     board: watch::Receiver<u64>,
+    opened_at: Instant,
+    change_count: u64,
 }
 
 /// What the owner of the socket does.
@@ -49,7 +51,7 @@ impl Subscription {
         };
         let session = Session::open(start, place, cursor_of_last, waiting, &around, jitter);
         shared.telemetry.subscriber_opened(view.codec().name());
-        Self { shared, view, session, upto, board }
+        Self { shared, view, session, upto, board, opened_at: Instant::now(), change_count: 0 }
     }
 
     /// The next messages, as soon as there are some.
@@ -110,6 +112,7 @@ impl Subscription {
 
     fn hand_out(&mut self, run: Run) -> Vec<Bytes> {
         let count = run.frames.len() as u64;
+        self.change_count += count;
         self.session.delivered(run.upto, count > 0, Instant::now());
         self.shared.telemetry.frames_delivered(self.view.codec().name(), count);
         run.frames
@@ -128,7 +131,11 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.shared.telemetry.subscriber_closed(self.view.codec().name());
+        self.shared.telemetry.subscriber_closed(
+            self.view.codec().name(),
+            self.opened_at.elapsed(),
+            self.change_count,
+        );
     }
 }
 

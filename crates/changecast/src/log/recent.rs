@@ -53,6 +53,13 @@ impl Recent {
         while self.bytes > bytes_max && self.pop().is_some() {}
     }
 
+    /// Forgets everything up to `cut`.
+    pub(super) fn forget(&mut self, cut: Seq) {
+        while self.entries.front().is_some_and(|entry| entry.seq <= cut) {
+            self.pop();
+        }
+    }
+
     /// Whether everything after `after` is here.
     pub(super) fn reaches(&self, after: Seq) -> bool {
         after >= self.start

@@ -5,10 +5,10 @@
 //! |---|---|
 //! | a position is stored with the entries that lead up to it, never before them | nothing lost, nothing twice (G4, G7) |
 //! | the source is acknowledged only after the append is durable | a crash finds the database still knowing (G7) |
-//! | lost history becomes a gap entry, then the source starts from now | never silence, never an endless retry (G2) |
+//! | lost history becomes a gap entry, once the stream from now on is open | who loads the state anew on being told misses nothing (G2) |
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -18,22 +18,27 @@ use super::{ChangeStream, Delivery, Remedy, Source, SourceError, WatchOptions};
 use crate::board::Board;
 use crate::limits;
 use crate::log::{Batch, Log, LogError, PositionUpdate};
-use crate::model::{Body, Position, SourceGap, SourceState, SourceStatus, Timestamp};
+use crate::model::{
+    Body, Change, Position, SourceGap, SourceState, SourceStatus, Timestamp, TopicPattern, TopicSet,
+};
 use crate::telemetry::Telemetry;
 
-/// Runs `source` until `stop` is cancelled. Nothing else ends it.
-pub async fn run(
+/// Puts `source` on the board at once; the future runs it until `stop` is cancelled. Nothing else
+/// ends it.
+pub fn run(
     source: Arc<dyn Source>,
     log: Arc<dyn Log>,
     board: Board,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
-) {
+) -> impl Future<Output = ()> + Send {
     let runner = Runner { source, log, board, telemetry };
     runner.register();
-    // The runner's own awaits are all safe to drop: an append under way is stored or not, and the
-    // stored position says which.
-    stop.run_until_cancelled(runner.keep_going()).await;
+    async move {
+        // The runner's own awaits are all safe to drop: an append under way is stored or not, and
+        // the stored position says which.
+        stop.run_until_cancelled(runner.keep_going()).await;
+    }
 }
 
 struct Runner {
@@ -79,22 +84,42 @@ impl Runner {
 
     async fn keep_going(&self) {
         let mut backoff = Backoff::default();
+        let mut lost = None;
         loop {
-            let Err(fault) = self.round(&mut backoff).await else { continue };
-            let wait = self.say(&fault, &mut backoff).await;
+            let Err(fault) = self.round(&mut lost, &mut backoff).await else { continue };
+            self.say(&fault);
+            let wait = match fault {
+                Fault::Source(error) if error.remedy() == Remedy::Operator => {
+                    limits::OPERATOR_RETRY
+                }
+                Fault::Source(error) if error.remedy() == Remedy::Gap => {
+                    lost = Some(error);
+                    backoff.next()
+                }
+                _ => backoff.next(),
+            };
             sleep(wait).await;
         }
     }
 
-    /// Opens the stream and follows it until something goes wrong.
-    async fn round(&self, backoff: &mut Backoff) -> Result<(), Fault> {
+    /// Opens the stream and follows it until something goes wrong. What has been `lost` is written
+    /// down as soon as the stream is open again, which then starts from now.
+    async fn round(
+        &self,
+        lost: &mut Option<SourceError>,
+        backoff: &mut Backoff,
+    ) -> Result<(), Fault> {
         let stored = self.log.position(self.source.name()).await?;
         self.note_positioned(stored.is_some());
-        let options = WatchOptions::start_after(stored.clone());
-        let mut stream = self.source.watch(options).await?;
-        if stored.is_none() && stream.position().is_some() {
+        let start_after = stored.clone().filter(|_| lost.is_none());
+        let mut stream = self.source.watch(WatchOptions::start_after(start_after)).await?;
+        let position = stream.position().cloned();
+        if let Some(error) = &*lost {
+            self.append_gap(error, position).await?;
+            *lost = None;
+        } else if let (None, Some(position)) = (stored, position) {
             // Saved at once: a crash before the first change must not skip it.
-            self.append(Vec::new(), stream.position().cloned()).await?;
+            self.append(Vec::new(), PositionUpdate::Set(position)).await?;
         }
         self.say_live();
         backoff.reset();
@@ -114,12 +139,13 @@ impl Runner {
             let Some(first) = first else {
                 return Err(SourceError::Unavailable("the stream ended".into()).into());
             };
-            let (batch, error) = fill(first?, stream);
+            let (batch, error) = self.fill(first?, stream);
             if batch.bodies.is_empty() {
                 idle.note(batch.position);
             } else {
                 idle.clear();
-                self.append(batch.bodies, batch.position).await?;
+                let update = batch.position.map_or(PositionUpdate::Keep, PositionUpdate::Set);
+                self.append(batch.bodies, update).await?;
                 self.note_change();
             }
             if let Some(error) = error {
@@ -128,56 +154,78 @@ impl Runner {
         }
     }
 
-    async fn append(&self, bodies: Vec<Body>, position: Option<Position>) -> Result<(), LogError> {
-        let change_count = bodies.len() as u64;
-        let update = position.clone().map_or(PositionUpdate::Keep, PositionUpdate::Set);
+    async fn append(&self, bodies: Vec<Body>, position: PositionUpdate) -> Result<(), LogError> {
+        let is_change = |body: &&Body| matches!(body, Body::Change(_));
+        let change_count = bodies.iter().filter(is_change).count() as u64;
         let source = Arc::clone(self.source.name());
-        self.log.append(Batch { source, bodies, position: update }).await?;
+        self.log.append(Batch { source, bodies, position: position.clone() }).await?;
         self.telemetry.changes_appended(self.source.name(), change_count);
-        if let Some(position) = &position {
+        if let PositionUpdate::Set(position) = &position {
             self.source.acknowledge(position).await;
         }
         Ok(())
     }
 
-    /// Says what went wrong, and how long to wait before the next round.
-    async fn say(&self, fault: &Fault, backoff: &mut Backoff) -> Duration {
+    /// Writes down that history is missing, and where the source goes on, as one append.
+    async fn append_gap(
+        &self,
+        error: &SourceError,
+        position: Option<Position>,
+    ) -> Result<(), LogError> {
+        let gap = SourceGap::new(error.to_string(), &self.source.topics());
+        let update = position.map_or(PositionUpdate::Clear, PositionUpdate::Set);
+        self.append(vec![Body::Gap(gap)], update).await?;
+        self.note_gap(error);
+        Ok(())
+    }
+
+    /// Takes what the stream has ready, from `first` on, up to a batch's caps; an error that comes
+    /// after changes is handed back beside them, so that they are stored first.
+    fn fill(&self, first: Delivery, stream: &mut ChangeStream) -> (Filled, Option<SourceError>) {
+        let mut filled = Filled { bodies: Vec::new(), position: None };
+        let mut bytes = 0;
+        let mut next = Some(Ok(first));
+        while let Some(delivery) = next {
+            let delivery = match delivery {
+                Ok(delivery) => delivery,
+                Err(error) => return (filled, Some(error)),
+            };
+            if let Some(change) = delivery.change {
+                bytes += change.event.len() + change.key.len();
+                filled.bodies.push(self.storable(change));
+            }
+            filled.position = delivery.position.or(filled.position);
+            let is_full = filled.bodies.len() >= limits::BATCH_CHANGES_MAX
+                || bytes >= limits::BATCH_BYTES_MAX;
+            next = if is_full { None } else { stream.next_ready() };
+        }
+        (filled, None)
+    }
+
+    /// The change, or a gap in its place if the log would refuse it: refused again at every
+    /// attempt, it would hold up everything behind it for ever.
+    fn storable(&self, change: Change) -> Body {
+        let bytes = change.key.len() + change.event.len();
+        if bytes <= limits::ENTRY_BYTES_MAX {
+            return Body::Change(change);
+        }
+        let error = SourceError::HistoryLost(LogError::EntryTooLarge { bytes }.to_string());
+        self.note_gap(&error);
+        let topic = TopicSet::new([TopicPattern::Exact(change.topic)]);
+        Body::Gap(SourceGap::new(error.to_string(), &topic))
+    }
+
+    fn say(&self, fault: &Fault) {
         match fault {
             Fault::Log(error) => {
                 self.say_down(SourceState::Connecting, &error.to_string(), None);
-                backoff.next()
             }
-            Fault::Source(error) => match error.remedy() {
-                Remedy::Retry => {
-                    self.say_down(SourceState::Connecting, &error.to_string(), error.advice());
-                    backoff.next()
-                }
-                Remedy::Operator => {
-                    self.say_down(SourceState::Failed, &error.to_string(), error.advice());
-                    limits::OPERATOR_RETRY
-                }
-                Remedy::Gap => self.write_gap(error, backoff).await,
-            },
-        }
-    }
-
-    /// Writes down that history is missing and forgets the position, as one append.
-    async fn write_gap(&self, error: &SourceError, backoff: &mut Backoff) -> Duration {
-        let gap = SourceGap::new(error.to_string(), &self.source.topics());
-        let batch = Batch {
-            source: Arc::clone(self.source.name()),
-            bodies: vec![Body::Gap(gap)],
-            position: PositionUpdate::Clear,
-        };
-        match self.log.append(batch).await {
-            Ok(_) => {
-                self.telemetry.source_gap(self.source.name(), error);
-                self.board.update(self.source.name(), |status| status.gap_count += 1);
-                Duration::ZERO
-            }
-            Err(error) => {
-                self.say_down(SourceState::Connecting, &error.to_string(), None);
-                backoff.next()
+            Fault::Source(error) => {
+                let state = match error.remedy() {
+                    Remedy::Operator => SourceState::Failed,
+                    Remedy::Retry | Remedy::Gap => SourceState::Connecting,
+                };
+                self.say_down(state, &error.to_string(), error.advice());
             }
         }
     }
@@ -207,6 +255,11 @@ impl Runner {
         self.board.update(self.source.name(), |status| status.positioned |= positioned);
     }
 
+    fn note_gap(&self, error: &SourceError) {
+        self.telemetry.source_gap(self.source.name(), error);
+        self.board.update(self.source.name(), |status| status.gap_count += 1);
+    }
+
     fn note_change(&self) {
         self.board.update(self.source.name(), |status| status.last_change = Some(now()));
     }
@@ -215,29 +268,6 @@ impl Runner {
 struct Filled {
     bodies: Vec<Body>,
     position: Option<Position>,
-}
-
-/// Takes what the stream has ready, from `first` on, up to a batch's caps; an error that comes
-/// after changes is handed back beside them, so that they are stored first.
-fn fill(first: Delivery, stream: &mut ChangeStream) -> (Filled, Option<SourceError>) {
-    let mut filled = Filled { bodies: Vec::new(), position: None };
-    let mut bytes = 0;
-    let mut next = Some(Ok(first));
-    while let Some(delivery) = next {
-        let delivery = match delivery {
-            Ok(delivery) => delivery,
-            Err(error) => return (filled, Some(error)),
-        };
-        if let Some(change) = delivery.change {
-            bytes += change.event.len() + change.key.len();
-            filled.bodies.push(Body::Change(change));
-        }
-        filled.position = delivery.position.or(filled.position);
-        let is_full = filled.bodies.len() >= limits::BATCH_CHANGES_MAX
-            || bytes >= limits::BATCH_BYTES_MAX;
-        next = if is_full { None } else { stream.next_ready() };
-    }
-    (filled, None)
 }
 
 /// A position that moved although nothing changed: saved now and then, not each time.
@@ -263,9 +293,9 @@ impl IdlePosition {
         }
     }
 
-    fn take(&mut self) -> Option<Position> {
+    fn take(&mut self) -> PositionUpdate {
         self.due = None;
-        self.position.take()
+        self.position.take().map_or(PositionUpdate::Keep, PositionUpdate::Set)
     }
 
     fn clear(&mut self) {

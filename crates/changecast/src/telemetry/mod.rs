@@ -4,8 +4,20 @@
 
 mod metrics;
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use crate::model::SourceState;
 use metrics::{Metrics, SourceLabel, TransportLabel};
+
+/// A request and its answer.
+pub(crate) struct Answered<'a> {
+    pub(crate) status: u16,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) took: Duration,
+}
 
 /// Logs through `tracing`, counts for `/metrics`.
 #[derive(Default)]
@@ -67,8 +79,9 @@ impl Telemetry {
         self.metrics.subscribers.get_or_create(&TransportLabel { transport }).inc();
     }
 
-    /// A subscriber went away.
-    pub(crate) fn subscriber_closed(&self, transport: &'static str) {
+    /// A subscriber went away, after this long and so many changes.
+    pub(crate) fn subscriber_closed(&self, transport: &'static str, age: Duration, changes: u64) {
+        tracing::info!(transport, seconds = age.as_secs_f64(), changes, "subscriber left");
         self.metrics.subscribers.get_or_create(&TransportLabel { transport }).dec();
     }
 
@@ -98,8 +111,16 @@ impl Telemetry {
         self.metrics.connections_refused.inc();
     }
 
-    /// A request has been answered.
-    pub(crate) fn request_answered(&self, status: u16) {
+    /// A request has been answered: the access log.
+    pub(crate) fn request_answered(&self, answered: &Answered<'_>) {
+        let Answered { status, method, path, ip, took } = *answered;
+        let ip = ip.map(tracing::field::display);
+        let ms = took.as_micros() as f64 / 1000.0;
+        match status {
+            500.. => tracing::error!(status, method, path, ip, ms, "request"),
+            400.. => tracing::warn!(status, method, path, ip, ms, "request"),
+            _ => tracing::info!(status, method, path, ip, ms, "request"),
+        }
         self.metrics.requests.get_or_create(&metrics::StatusLabel::new(status)).inc();
     }
 

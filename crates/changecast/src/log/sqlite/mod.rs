@@ -106,8 +106,18 @@ impl SqliteLog {
         Ok(Self { readers: Readers::new(PathBuf::from(path)), shared, commands })
     }
 
-    fn reaches(&self, after: Seq) -> bool {
-        self.shared.recent().reaches(after)
+    /// The page from memory, if everything after `after` is there: asked and answered under one
+    /// lock, since the writer forgets the oldest entries meanwhile. Nothing of it can be lost.
+    fn recent_page(&self, after: Seq, topics: &TopicSet) -> Option<Page> {
+        let recent = self.shared.recent();
+        recent.reaches(after).then(|| recent.page(after, topics))
+    }
+
+    fn scope(&self, after: Seq, topics: &TopicSet) -> read::Scope {
+        // The tail comes first: a topic that appears in between has no entry up to it.
+        let upto = *self.shared.tail.borrow();
+        let ids = self.shared.topics().ids(topics);
+        read::Scope { after, upto, topics: topics.clone(), ids }
     }
 }
 
@@ -138,22 +148,15 @@ impl Log for SqliteLog {
     }
 
     async fn read(&self, after: Seq, topics: &TopicSet) -> Result<Page, LogError> {
-        let mut page = if self.reaches(after) {
-            self.shared.recent().page(after, topics)
-        } else {
-            let (ids, upto) = (self.shared.topics().ids(topics), *self.shared.tail.borrow());
-            let scope = read::Scope { after, upto, topics: topics.clone(), ids };
-            self.readers.run(move |connection| read::page(connection, &scope)).await?
-        };
-        // Asked after reading: what was trimmed meanwhile is missing from the page.
-        let trimmed = self.trimmed(topics);
-        page.lost_to = (trimmed > after).then_some(trimmed);
-        Ok(page)
+        if let Some(page) = self.recent_page(after, topics) {
+            return Ok(page);
+        }
+        let scope = self.scope(after, topics);
+        self.readers.run(move |connection| read::page(connection, &scope)).await
     }
 
     async fn place_of_last(&self, count: u32, topics: &TopicSet) -> Result<Seq, LogError> {
-        let (ids, upto) = (self.shared.topics().ids(topics), *self.shared.tail.borrow());
-        let scope = read::Scope { after: Seq::ZERO, upto, topics: topics.clone(), ids };
+        let scope = self.scope(Seq::ZERO, topics);
         let count = count.min(limits::LAST_MAX) as usize;
         self.readers.run(move |connection| read::place_of_last(connection, &scope, count)).await
     }

@@ -64,9 +64,28 @@ impl Readers {
 }
 
 pub(super) fn page(connection: &Connection, scope: &Scope) -> rusqlite::Result<Page> {
-    if scope.topics.is_all() || scope.ids.len() > limits::MERGED_TOPICS_MAX {
-        return scan(connection, scope);
+    // One snapshot for both: the trimming that took an entry from the page is the one it tells of.
+    let snapshot = connection.unchecked_transaction()?;
+    let is_scan = scope.topics.is_all() || scope.ids.len() > limits::MERGED_TOPICS_MAX;
+    let mut page = if is_scan { scan(&snapshot, scope) } else { merge(&snapshot, scope) }?;
+    let trimmed = trimmed(&snapshot, scope)?;
+    page.lost_to = (trimmed > scope.after).then_some(trimmed);
+    Ok(page)
+}
+
+/// The newest trimmed place of the scope's topics, or of a gap.
+fn trimmed(connection: &Connection, scope: &Scope) -> rusqlite::Result<Seq> {
+    let mut newest =
+        connection.prepare_cached("SELECT trimmed_gap FROM log")?.query_row([], seq)?;
+    let mut of_topic = connection.prepare_cached("SELECT trimmed_seq FROM topic WHERE id = ?")?;
+    for id in &scope.ids {
+        newest = newest.max(of_topic.query_row(params![id], seq)?);
     }
+    Ok(newest)
+}
+
+/// Reads each topic by its own index.
+fn merge(connection: &Connection, scope: &Scope) -> rusqlite::Result<Page> {
     let mut page = PageBuilder::new();
     let seqs = merged_seqs(connection, scope)?;
     let mut statement = connection.prepare_cached(&format!("{COLUMNS} WHERE entry.seq = ?"))?;
@@ -75,11 +94,9 @@ pub(super) fn page(connection: &Connection, scope: &Scope) -> rusqlite::Result<P
         if page.is_full() {
             return Ok(page.finish(covered));
         }
-        // Trimmed between the two statements: the caller sees that it is lost.
-        if let Some(entry) = statement.query_row(params![signed(seq.0)], entry).optional()? {
-            if entry.concerns(&scope.topics) {
-                page.push(Arc::new(entry));
-            }
+        let entry = statement.query_row(params![signed(seq.0)], entry)?;
+        if entry.concerns(&scope.topics) {
+            page.push(Arc::new(entry));
         }
         covered = *seq;
     }
@@ -153,10 +170,41 @@ pub(super) fn place_of_last(
         for id in &scope.ids {
             let rows = statement.query_map(params![id, signed(scope.upto.0), count as i64], seq)?;
             seqs.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+            keep_newest(&mut seqs, count);
         }
-        seqs.sort_unstable_by(|one, two| two.cmp(one));
+        seqs.extend(newest_gaps(connection, scope, count)?);
+        keep_newest(&mut seqs, count);
     }
     Ok(place_before(seqs.into_iter(), count, scope.upto))
+}
+
+/// Newest first, and never more than asked for, however many topics there are.
+fn keep_newest(seqs: &mut Vec<Seq>, count: usize) {
+    seqs.sort_unstable_by(|one, two| two.cmp(one));
+    seqs.truncate(count);
+}
+
+/// The places of the newest gaps that somebody who follows the scope's topics has to see.
+fn newest_gaps(
+    connection: &Connection,
+    scope: &Scope,
+    count: usize,
+) -> rusqlite::Result<Vec<Seq>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "{COLUMNS} WHERE entry.kind = 1 AND entry.seq <= ? ORDER BY entry.seq DESC"
+    ))?;
+    let mut rows = statement.query(params![signed(scope.upto.0)])?;
+    let mut seqs = Vec::new();
+    while let Some(row) = rows.next()? {
+        if seqs.len() == count {
+            break;
+        }
+        let gap = entry(row)?;
+        if gap.concerns(&scope.topics) {
+            seqs.push(gap.seq);
+        }
+    }
+    Ok(seqs)
 }
 
 pub(super) fn position(

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
+use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot};
 
@@ -113,8 +114,10 @@ impl Writer {
             recent.push(entry);
         }
         recent.shrink(limits::RECENT_BYTES_MAX);
+        // What the file no longer has must not be read either, or a restart would change history.
+        recent.forget(written.cut);
         let tail = recent.tail();
-        drop(recent);
+        // Sent under the lock: nobody reads an entry that lies beyond the tail.
         self.shared.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);
         tail
     }
@@ -129,6 +132,12 @@ fn weight(batch: &Batch) -> usize {
             Body::Gap(gap) => gap.reason.len(),
         })
         .sum()
+}
+
+fn gap_weight(payload: &[u8]) -> rusqlite::Result<u64> {
+    let gap: SourceGap = serde_json::from_slice(payload)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Blob, error.into()))?;
+    Ok(gap.reason.len() as u64)
 }
 
 /// One transaction in the making.
@@ -146,6 +155,8 @@ struct Group<'a> {
 struct Written {
     entries: Vec<Arc<Entry>>,
     topics: HashMap<Arc<str>, (i64, TopicState)>,
+    /// Everything up to here is trimmed, as far as this transaction trimmed anything.
+    cut: Seq,
     trimmed: Vec<(String, Seq)>,
     trimmed_gap: Seq,
     size: LogSize,
@@ -166,6 +177,7 @@ impl<'a> Group<'a> {
         let written = Written {
             entries: Vec::new(),
             topics: HashMap::new(),
+            cut: Seq::ZERO,
             trimmed: Vec::new(),
             trimmed_gap: Seq::ZERO,
             size,
@@ -303,6 +315,7 @@ impl<'a> Group<'a> {
         let entries_target = retention.entries_max - retention.entries_max / 16;
         let bytes_target = retention.bytes_max - retention.bytes_max / 16;
         let Some(cut) = self.cut(entries_target, bytes_target)? else { return Ok(()) };
+        self.written.cut = cut;
         let mut per_topic = self.transaction.prepare_cached(
             "UPDATE topic SET trimmed_seq = cut.seq
              FROM (SELECT topic, max(seq) AS seq FROM entry
@@ -327,7 +340,8 @@ impl<'a> Group<'a> {
     /// The place up to which entries go, with `written.size` brought down accordingly.
     fn cut(&mut self, entries_target: u64, bytes_target: u64) -> rusqlite::Result<Option<Seq>> {
         let mut oldest = self.transaction.prepare_cached(
-            "SELECT seq, coalesce(length(key), 0) + length(payload) FROM entry ORDER BY seq",
+            "SELECT seq, coalesce(length(key), 0) + length(payload), iif(kind = 1, payload, NULL)
+             FROM entry ORDER BY seq",
         )?;
         let mut rows = oldest.query([])?;
         let size = &mut self.written.size;
@@ -336,7 +350,12 @@ impl<'a> Group<'a> {
             let Some(row) = rows.next()? else { break };
             cut = Some(Seq(unsigned(row, 0)?));
             size.entry_count = size.entry_count.saturating_sub(1);
-            size.bytes = size.bytes.saturating_sub(unsigned(row, 1)? + Entry::FIXED_WEIGHT as u64);
+            // A gap weighs what its reason does: what was added is what is taken away.
+            let variable = match row.get::<_, Option<Vec<u8>>>(2)? {
+                Some(gap) => gap_weight(&gap)?,
+                None => unsigned(row, 1)?,
+            };
+            size.bytes = size.bytes.saturating_sub(variable + Entry::FIXED_WEIGHT as u64);
         }
         Ok(cut)
     }

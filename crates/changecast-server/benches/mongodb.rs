@@ -1,0 +1,233 @@
+//! How fast MongoDB's inserts reach subscribers, beside what the driver's own loop does.
+//!
+//! Run with `scripts/bench mongodb`. Prints, for each number of subscribers, the inserts carried
+//! per second and the latency from just before the insert to the subscriber's read; and the same
+//! for a bare `watch` loop over the driver in this process, in the same run.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::{Client, Collection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const INSERTS: u64 = 50_000;
+const INSERTS_PER_CALL: u64 = 500;
+const PACED: u64 = 1_000;
+const PACE: Duration = Duration::from_millis(10);
+const SUBSCRIBERS: [usize; 2] = [1, 100];
+/// What a change has and nothing else in the stream has.
+const MARK: &[u8] = b"@@";
+
+fn main() -> Result<()> {
+    let uri = std::env::var("CHANGECAST_TEST_MONGO")
+        .map_err(|_| "CHANGECAST_TEST_MONGO is not set: run scripts/bench mongodb")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(bench(&uri))
+}
+
+async fn bench(uri: &str) -> Result<()> {
+    let client = Client::with_uri_str(uri).await?;
+    let database = client.database(&format!("bench_{}", std::process::id()));
+    let mut out = std::io::stdout();
+    writeln!(out, "{INSERTS} inserts of 200 bytes, {INSERTS_PER_CALL} a call; then {PACED} single ones, one every {PACE:?}\n")?;
+    writeln!(out, "{:<28}{:>14}{:>8}{:>10}{:>10}", "", "inserts/s", "ratio", "p50 ms", "p99 ms")?;
+    let base = raw_loop(&database.collection("raw")).await?;
+    report("the driver's own loop", &base, &base)?;
+    for count in SUBSCRIBERS {
+        let name = format!("items{count}");
+        let server = Server::start(uri, &format!("{}.{name}", database.name()))?;
+        let figures = carried(&server, &database.collection(&name), count).await?;
+        report(&format!("changecast, {count} subscribers"), &figures, &base)?;
+    }
+    database.drop().await?;
+    Ok(())
+}
+
+struct Figures {
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+fn report(what: &str, figures: &Figures, base: &Figures) -> Result<()> {
+    writeln!(
+        std::io::stdout(),
+        "{what:<28}{:>14.0}{:>8.2}{:>10.2}{:>10.2}",
+        figures.per_second,
+        figures.per_second / base.per_second,
+        figures.p50.as_secs_f64() * 1e3,
+        figures.p99.as_secs_f64() * 1e3,
+    )?;
+    Ok(())
+}
+
+async fn raw_loop(collection: &Collection<Document>) -> Result<Figures> {
+    let (seen, stamps) = (Arc::new(AtomicU64::new(0)), mpsc::channel(1 << 16));
+    let mut stream = collection.watch().await?.with_type::<RawDocumentBuf>();
+    let (counter, sender) = (Arc::clone(&seen), stamps.0);
+    let reader = tokio::spawn(async move {
+        let mut carry = Vec::new();
+        while let Some(Ok(event)) = stream.next().await {
+            note(event.as_bytes(), &mut carry, &counter, &sender);
+        }
+    });
+    let figures = measure(collection, &[seen], stamps.1).await;
+    reader.abort();
+    figures
+}
+
+async fn carried(
+    server: &Server,
+    collection: &Collection<Document>,
+    count: usize,
+) -> Result<Figures> {
+    let (sender, stamps) = mpsc::channel(1 << 16);
+    let mut counters = Vec::new();
+    for _ in 0..count {
+        let seen = Arc::new(AtomicU64::new(0));
+        counters.push(Arc::clone(&seen));
+        let mut stream = subscribe(server.port).await?;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let (mut buffer, mut carry) = (vec![0; 64 << 10], Vec::new());
+            while let Ok(size @ 1..) = stream.read(&mut buffer).await {
+                note(buffer.get(..size).unwrap_or_default(), &mut carry, &seen, &sender);
+            }
+        });
+    }
+    measure(collection, &counters, stamps).await
+}
+
+/// Connects and reads up to the `hello`, with the source positioned.
+async fn subscribe(port: u16) -> Result<TcpStream> {
+    loop {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+        let mut head = Vec::new();
+        while !head.windows(11).any(|window| window == b"\"waiting\":[") {
+            stream.read_buf(&mut head).await?;
+        }
+        if head.windows(12).any(|window| window == b"\"waiting\":[]") {
+            return Ok(stream);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Counts the changes in `bytes` and sends on the time that has passed since each was stamped.
+fn note(bytes: &[u8], carry: &mut Vec<u8>, seen: &AtomicU64, stamps: &mpsc::Sender<u64>) {
+    carry.extend_from_slice(bytes);
+    let mut done = 0;
+    let now = nanos();
+    // A stamp is MARK, 19 digits, MARK.
+    while let Some(at) = carry.get(done..).and_then(|rest| rest.windows(2).position(|w| w == MARK)) {
+        let Some(digits) = carry.get(done + at + 2..done + at + 21) else { break };
+        if let Ok(stamp) = std::str::from_utf8(digits).unwrap_or("").parse::<u64>() {
+            // A full queue drops a sample of the burst, which is not timed anyway.
+            let _ = stamps.try_send(now.saturating_sub(stamp));
+        }
+        seen.fetch_add(1, Ordering::Relaxed);
+        done += at + 23;
+    }
+    let keep_from = done.max(carry.len().saturating_sub(24));
+    carry.drain(..keep_from.min(carry.len()));
+}
+
+async fn measure(
+    collection: &Collection<Document>,
+    counters: &[Arc<AtomicU64>],
+    mut stamps: mpsc::Receiver<u64>,
+) -> Result<Figures> {
+    let started = Instant::now();
+    let mut inserted = 0;
+    while inserted < INSERTS {
+        collection.insert_many((0..INSERTS_PER_CALL).map(|_| document())).await?;
+        inserted += INSERTS_PER_CALL;
+    }
+    all_have(counters, INSERTS).await?;
+    let per_second = INSERTS as f64 / started.elapsed().as_secs_f64();
+    while stamps.try_recv().is_ok() {}
+    let mut ticks = tokio::time::interval(PACE);
+    for _ in 0..PACED {
+        ticks.tick().await;
+        collection.insert_one(document()).await?;
+    }
+    all_have(counters, INSERTS + PACED).await?;
+    let mut latencies = Vec::new();
+    while let Ok(nanos) = stamps.try_recv() {
+        latencies.push(nanos);
+    }
+    latencies.sort_unstable();
+    let at = |share: f64| {
+        let index = ((latencies.len() as f64 - 1.0) * share) as usize;
+        Duration::from_nanos(latencies.get(index).copied().unwrap_or(0))
+    };
+    Ok(Figures { per_second, p50: at(0.5), p99: at(0.99) })
+}
+
+async fn all_have(counters: &[Arc<AtomicU64>], expected: u64) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let least = counters.iter().map(|seen| seen.load(Ordering::Relaxed)).min().unwrap_or(0);
+        if least >= expected {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("a subscriber has {least} of {expected} changes").into());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn document() -> Document {
+    doc! { "at": format!("@@{:019}@@", nanos()), "customer": "Ada Lovelace", "item": "analytical engine", "quantity": 1, "price": 12_500.50, "status": "new", "note": "x".repeat(60) }
+}
+
+fn nanos() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+}
+
+struct Server {
+    child: Child,
+    port: u16,
+    _data: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(uri: &str, namespace: &str) -> Result<Self> {
+        let data = tempfile::tempdir()?;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_changecast"))
+            .args(["--port=0", "--logging=error", "--mongo", uri, "--ns", namespace, "--data"])
+            .arg(data.path())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            if let Some((_, rest)) = line.split_once("page      http://127.0.0.1:") {
+                let port = rest.trim_end_matches('/').parse()?;
+                return Ok(Self { child, port, _data: data });
+            }
+        }
+        Err("changecast did not say where it listens".into())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

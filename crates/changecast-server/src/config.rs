@@ -1,0 +1,284 @@
+//! What the command line, the environment and the file add up to, checked and typed.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::Failure;
+use crate::args::{
+    Arguments, Documents, Level, LogFormat, LoggingArguments, RotateMode, RotateWhen,
+    ServeArguments, Verb,
+};
+use crate::sources::SourceConfig;
+
+const DEFAULT_MONGO: &str = "mongodb://localhost";
+const DEFAULT_NS: &str = "test.test";
+
+/// Everything the server needs to know.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) data: Data,
+    pub(crate) sources: Vec<SourceConfig>,
+    pub(crate) documents: Documents,
+    pub(crate) allow_origin: Vec<String>,
+    pub(crate) allow_host: Vec<String>,
+    pub(crate) cache_size: u32,
+    pub(crate) debug: bool,
+    pub(crate) logging: Logging,
+}
+
+#[derive(Debug)]
+pub(crate) enum Data {
+    Directory(PathBuf),
+    /// Gone with the process.
+    Temporary,
+}
+
+#[derive(Debug)]
+pub(crate) struct Logging {
+    pub(crate) level: Level,
+    pub(crate) format: LogFormat,
+    pub(crate) to_stderr: bool,
+    pub(crate) file: Option<LogFile>,
+}
+
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    pub(crate) path: PathBuf,
+    pub(crate) max_size: usize,
+    pub(crate) backup_count: usize,
+    pub(crate) mode: RotateMode,
+    pub(crate) when: RotateWhen,
+}
+
+/// What the file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    port: Option<u16>,
+    address: Option<IpAddr>,
+    mongo: Option<String>,
+    #[serde(default)]
+    ns: Vec<String>,
+    data: Option<PathBuf>,
+    cache_size: Option<u32>,
+    documents: Option<Documents>,
+    #[serde(default)]
+    allow_origin: Vec<String>,
+    #[serde(default)]
+    allow_host: Vec<String>,
+    debug: Option<bool>,
+    logging: Option<Level>,
+    log_format: Option<LogFormat>,
+    log_to_stderr: Option<bool>,
+    log_file_prefix: Option<PathBuf>,
+    log_file_max_size: Option<usize>,
+    log_file_num_backups: Option<usize>,
+    log_rotate_mode: Option<RotateMode>,
+    log_rotate_when: Option<RotateWhen>,
+    #[serde(default)]
+    source: Vec<SourceTable>,
+}
+
+/// A `[[source]]` table: the URL's options may stand beside it as keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceTable {
+    url: String,
+    name: Option<String>,
+    #[serde(default)]
+    collection: Vec<String>,
+    full_document: Option<String>,
+    full_document_before_change: Option<String>,
+}
+
+impl Config {
+    /// Checks `arguments` against the file that they name, if they name one.
+    pub(crate) fn load(arguments: Arguments) -> Result<Self, Failure> {
+        let (given, is_demo) = match arguments.verb {
+            Some(Verb::Serve(given)) => (given, false),
+            Some(Verb::Demo(given)) => (given, true),
+            None => (arguments.serve, false),
+        };
+        let file = given.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let data = given.data.clone().or(file.data.clone());
+        let data = match data {
+            Some(directory) => Data::Directory(directory),
+            None if is_demo => Data::Temporary,
+            None => Data::Directory("changecast-data".into()),
+        };
+        let sources = sources(&given, &file)?;
+        let debug = given.debug.or(file.debug).unwrap_or(false);
+        let logging = Logging::of(given.logging.clone(), file.logging_part(), debug);
+        let origins = first_given(given.allow_origin, file.allow_origin);
+        for origin in &origins {
+            check_origin(origin)?;
+        }
+        Ok(Self {
+            address: given.address.or(file.address).unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            port: given.port.or(file.port).unwrap_or(8888),
+            data,
+            sources,
+            documents: given.documents.or(file.documents).unwrap_or(Documents::Off),
+            allow_origin: origins,
+            allow_host: first_given(given.allow_host, file.allow_host),
+            cache_size: given.cache_size.or(file.cache_size).unwrap_or(5),
+            debug,
+            logging,
+        })
+    }
+}
+
+fn sources(given: &ServeArguments, file: &File) -> Result<Vec<SourceConfig>, Failure> {
+    let mut sources = Vec::new();
+    let mongo = given.mongo.as_deref().or(file.mongo.as_deref());
+    let namespaces = if given.ns.is_empty() { &file.ns } else { &given.ns };
+    if mongo.is_some() || !namespaces.is_empty() {
+        let default_ns = [DEFAULT_NS.to_owned()];
+        let namespaces = if namespaces.is_empty() { &default_ns[..] } else { namespaces };
+        sources.extend(SourceConfig::of_namespaces(mongo.unwrap_or(DEFAULT_MONGO), namespaces)?);
+    }
+    for url in &given.source {
+        sources.push(SourceConfig::of_url(url)?);
+    }
+    for table in &file.source {
+        sources.push(SourceConfig::of_url(&table.to_url()?)?);
+    }
+    if sources.is_empty() {
+        sources.push(SourceConfig::Embedded);
+    }
+    for (index, source) in sources.iter().enumerate() {
+        if sources.iter().take(index).any(|other| other.name() == source.name()) {
+            return Err(Failure::Configuration(format!(
+                "two sources are named {:?}: give one of them another with name=",
+                source.name()
+            )));
+        }
+    }
+    Ok(sources)
+}
+
+impl SourceTable {
+    fn to_url(&self) -> Result<String, Failure> {
+        let mut options = url::form_urlencoded::Serializer::new(String::new());
+        let singles = [
+            ("name", &self.name),
+            ("full_document", &self.full_document),
+            ("full_document_before_change", &self.full_document_before_change),
+        ];
+        for (key, value) in singles {
+            options.extend_pairs(value.iter().map(|value| (key, value)));
+        }
+        options.extend_pairs(self.collection.iter().map(|name| ("collection", name)));
+        let options = options.finish();
+        if options.is_empty() {
+            return Ok(self.url.clone());
+        }
+        let has_path = self.url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+        if !has_path {
+            return Err(Failure::Configuration(
+                "a source's url lacks the database: write mongodb://host/database".into(),
+            ));
+        }
+        let joint = if self.url.contains('?') { '&' } else { '?' };
+        Ok(format!("{}{joint}{options}", self.url))
+    }
+}
+
+fn first_given(flags: Vec<String>, file: Vec<String>) -> Vec<String> {
+    if flags.is_empty() { file } else { flags }
+}
+
+fn check_origin(origin: &str) -> Result<(), Failure> {
+    let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
+        matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(['/', '?', '#'])
+    });
+    if origin == "*" || is_origin {
+        return Ok(());
+    }
+    Err(Failure::Configuration(format!(
+        "--allow-origin {origin:?} is no origin: write scheme and host, such as https://example.org"
+    )))
+}
+
+impl Logging {
+    fn of(flags: LoggingArguments, file: LoggingArguments, debug: bool) -> Self {
+        let default_level = if debug { Level::Debug } else { Level::Info };
+        let path = flags.log_file_prefix.or(file.log_file_prefix);
+        let to_stderr = flags.log_to_stderr.or(file.log_to_stderr).unwrap_or(path.is_none());
+        let max_size = flags.log_file_max_size.or(file.log_file_max_size);
+        let backup_count = flags.log_file_num_backups.or(file.log_file_num_backups);
+        let mode = flags.log_rotate_mode.or(file.log_rotate_mode);
+        let when = flags.log_rotate_when.or(file.log_rotate_when);
+        Self {
+            level: flags.logging.or(file.logging).unwrap_or(default_level),
+            format: flags.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            to_stderr,
+            file: path.map(|path| LogFile {
+                path,
+                max_size: max_size.unwrap_or(100_000_000),
+                backup_count: backup_count.unwrap_or(10),
+                mode: mode.unwrap_or(RotateMode::Size),
+                when: when.unwrap_or(RotateWhen::Midnight),
+            }),
+        }
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::Configuration(format!("cannot read {shown}: {error}")))?;
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(0, |span| {
+                text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+            });
+            let message = error.message();
+            let hint = nearest_name(message).map(|name| format!(" (did you mean {name}?)"));
+            let hint = hint.unwrap_or_default();
+            Failure::Configuration(format!("{shown}, line {line}: {message}{hint}"))
+        })
+    }
+
+    fn logging_part(&self) -> LoggingArguments {
+        LoggingArguments {
+            logging: self.logging,
+            log_format: self.log_format,
+            log_to_stderr: self.log_to_stderr,
+            log_file_prefix: self.log_file_prefix.clone(),
+            log_file_max_size: self.log_file_max_size,
+            log_file_num_backups: self.log_file_num_backups,
+            log_rotate_mode: self.log_rotate_mode,
+            log_rotate_when: self.log_rotate_when,
+        }
+    }
+}
+
+/// The known name that is closest to the unknown one in serde's "unknown field `x`, expected one
+/// of `a`, `b`".
+fn nearest_name(message: &str) -> Option<&str> {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = message.starts_with("unknown field").then(|| names.next()).flatten()?;
+    names
+        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest_name;
+
+    #[test]
+    fn a_misspelt_key_is_recognised() {
+        let message = "unknown field `prot`, expected one of `port`, `address`, `ns`";
+        assert_eq!(nearest_name(message), Some("port"));
+        let message = "unknown field `colour`, expected one of `port`, `address`, `ns`";
+        assert_eq!(nearest_name(message), None);
+    }
+}

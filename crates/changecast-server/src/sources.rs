@@ -1,0 +1,123 @@
+//! Which databases to watch, by URL or by the original's `--mongo` and `--ns`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use changecast::source::Source;
+use changecast::source::mongodb::{MongoConfig, MongoSource, Scope};
+use changecast::source::sqlite::SqliteStore;
+use changecast::telemetry::Telemetry;
+
+use crate::Failure;
+
+/// The embedded store's source, as in the original's default namespace.
+const EMBEDDED_NAME: &str = "test";
+
+/// One source, checked.
+#[derive(Debug)]
+pub(crate) enum SourceConfig {
+    Embedded,
+    Mongo(MongoConfig),
+}
+
+impl SourceConfig {
+    /// The source that `url` names.
+    pub(crate) fn of_url(url: &str) -> Result<Self, Failure> {
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+        match scheme {
+            Some("mongodb" | "mongodb+srv") => {
+                Self::mongo(MongoConfig::from_url(url).map_err(configuration)?)
+            }
+            Some(scheme) => Err(Failure::Configuration(format!(
+                "--source cannot watch {scheme}://: it takes mongodb://"
+            ))),
+            None => Err(Failure::Configuration(
+                "--source takes a URL such as mongodb://localhost/shop?collection=orders".into(),
+            )),
+        }
+    }
+
+    /// One source per database: several namespaces of one share a cursor.
+    pub(crate) fn of_namespaces(uri: &str, namespaces: &[String]) -> Result<Vec<Self>, Failure> {
+        let mut databases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for namespace in namespaces {
+            let (database, collection) = split_namespace(namespace)?;
+            databases.entry(database).or_default().push(collection);
+        }
+        let sources = databases.into_iter().map(|(database, mut collections)| {
+            collections.sort_unstable();
+            collections.dedup();
+            let scope = match &collections[..] {
+                all if all.contains(&"*") => Scope::Database,
+                [one] => Scope::Collection((*one).to_owned()),
+                several => Scope::Collections(several.iter().map(|&name| name.to_owned()).collect()),
+            };
+            Self::mongo(MongoConfig::new(uri, database, scope))
+        });
+        sources.collect()
+    }
+
+    /// Checks now what would otherwise fail once the server starts.
+    fn mongo(config: MongoConfig) -> Result<Self, Failure> {
+        MongoSource::new(config.clone(), Arc::default()).map_err(configuration)?;
+        Ok(Self::Mongo(config))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Embedded => EMBEDDED_NAME,
+            Self::Mongo(config) => &config.name,
+        }
+    }
+
+    /// What the banner says of it.
+    pub(crate) fn describe(&self, data: &Path) -> String {
+        match self {
+            Self::Embedded => format!("the embedded store in {}", data.display()),
+            Self::Mongo(config) => {
+                let collections = match &config.scope {
+                    Scope::Collection(name) => name.clone(),
+                    Scope::Collections(names) => names.join(", "),
+                    _ => "*".to_owned(),
+                };
+                format!("MongoDB, {}.{collections}", config.database)
+            }
+        }
+    }
+
+    pub(crate) fn build(
+        self,
+        data: &Path,
+        telemetry: &Arc<Telemetry>,
+    ) -> Result<Arc<dyn Source>, Failure> {
+        Ok(match self {
+            Self::Embedded => {
+                let store = SqliteStore::open(&data.join("store.db"), EMBEDDED_NAME);
+                Arc::new(store.map_err(|error| Failure::Run(error.to_string()))?)
+            }
+            Self::Mongo(config) => {
+                let source = MongoSource::new(config, Arc::clone(telemetry));
+                Arc::new(source.map_err(configuration)?)
+            }
+        })
+    }
+}
+
+fn split_namespace(namespace: &str) -> Result<(&str, &str), Failure> {
+    let Some((database, collection)) = namespace.split_once('.') else {
+        return Err(Failure::Configuration(format!(
+            "Invalid ns {namespace:?}, must contain a \".\""
+        )));
+    };
+    let empty = match (database, collection) {
+        ("", _) => "the database, before the dot,",
+        (_, "") => "the collection, after the dot,",
+        _ => return Ok((database, collection)),
+    };
+    Err(Failure::Configuration(format!("Invalid ns {namespace:?}: {empty} is empty")))
+}
+
+fn configuration(error: impl std::fmt::Display) -> Failure {
+    Failure::Configuration(error.to_string())
+}

@@ -1,0 +1,183 @@
+//! What the driver's errors mean, in one place, and in words short enough for a status line.
+//!
+//! The module must not decide what follows: [`SourceError`] does. Invariant: no text holds a user
+//! name, a password, or a document.
+
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::HostInfo;
+
+use crate::source::SourceError;
+
+/// Characters of a server's own words that are passed on.
+const SERVER_WORDS_MAX: usize = 200;
+
+/// The servers of one source, for its errors.
+pub(super) struct Hosts(String);
+
+/// A configuration that cannot be used.
+pub(super) fn invalid(problem: impl Into<String>) -> SourceError {
+    SourceError::Unsupported(problem.into())
+}
+
+impl Hosts {
+    pub(super) fn new(info: &HostInfo) -> Self {
+        Self(match info {
+            HostInfo::DnsRecord(name) => name.clone(),
+            HostInfo::HostIdentifiers(hosts) => {
+                hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            }
+            _ => "the server".into(),
+        })
+    }
+
+    /// For a server that does not answer in time.
+    pub(super) fn silent(&self) -> SourceError {
+        SourceError::Unavailable(format!("no answer from {}", self.0))
+    }
+
+    /// What an error of the driver means.
+    pub(super) fn explain(&self, error: &Error) -> SourceError {
+        if let Some((code, message)) = server_words(error) {
+            return self.explain_code(code, message);
+        }
+        match &*error.kind {
+            ErrorKind::Authentication { .. } => self.refused(&short(error)),
+            ErrorKind::ServerSelection { message, .. } => self.explain_selection(message),
+            ErrorKind::Io(cause) => self.lost(&plain(&cause.to_string())),
+            ErrorKind::ConnectionPoolCleared { message, .. } => {
+                self.lost(&cause_in(message).unwrap_or_else(|| "it was closed".into()))
+            }
+            ErrorKind::InvalidArgument { .. } | ErrorKind::IncompatibleServer { .. } => {
+                invalid(short(error))
+            }
+            ErrorKind::InvalidTlsConfig { .. } => SourceError::Operator {
+                problem: format!("TLS cannot be used: {}", short(error)),
+                remedy: "check the tls options of the connection string, and the files they name"
+                    .into(),
+            },
+            _ => SourceError::Unavailable(short(error)),
+        }
+    }
+
+    fn explain_code(&self, code: i32, message: &str) -> SourceError {
+        let words = first_words(message);
+        match code {
+            18 => self.refused(&words),
+            13 => SourceError::Operator {
+                problem: format!("{} does not permit it: {words}", self.0),
+                remedy: "grant the user the role `read` on the watched database".into(),
+            },
+            40573 => SourceError::Operator {
+                problem: format!("{} is a standalone server and has no change streams", self.0),
+                remedy: "start mongod with --replSet rs0 and run rs.initiate() once in mongosh"
+                    .into(),
+            },
+            NO_MATCHING_DOCUMENT => SourceError::Operator {
+                problem: format!("an image that is required was not kept: {words}"),
+                remedy: "ask for images with `whenAvailable` instead of `required`".into(),
+            },
+            BSON_OBJECT_TOO_LARGE => SourceError::HistoryLost(format!(
+                "a change is larger than the 16 MB that MongoDB sends at once, so all changes \
+                 from it on until now are skipped: {words}"
+            )),
+            code if HISTORY_LOST.contains(&code) => SourceError::HistoryLost(words),
+            code => SourceError::Unavailable(format!("{words} (code {code})")),
+        }
+    }
+
+    fn refused(&self, words: &str) -> SourceError {
+        SourceError::Operator {
+            problem: format!("{} does not let the user in: {words}", self.0),
+            remedy: "check user name, password and authSource in the connection string".into(),
+        }
+    }
+
+    fn lost(&self, cause: &str) -> SourceError {
+        SourceError::Unavailable(format!("connection to {} lost: {cause}", self.0))
+    }
+
+    /// The driver tells all it knows of every server; one cause is enough.
+    fn explain_selection(&self, message: &str) -> SourceError {
+        if message.contains("Type: RsGhost") {
+            return SourceError::Operator {
+                problem: format!("the replica set of {} is not initiated", self.0),
+                remedy: "run rs.initiate() once in mongosh".into(),
+            };
+        }
+        SourceError::Unavailable(match cause_in(message) {
+            Some(cause) => format!("no server reachable at {}: {cause}", self.0),
+            None => format!("no server at {} can be used now, such as a primary", self.0),
+        })
+    }
+}
+
+/// NoMatchingDocument: the collection keeps no images, or did not yet.
+const NO_MATCHING_DOCUMENT: i32 = 47;
+
+const BSON_OBJECT_TOO_LARGE: i32 = 10334;
+
+/// The server cannot go on after a token: it no longer knows it, or never did, or cannot read it.
+const HISTORY_LOST: [i32; 10] = [
+    9,     // FailedToParse: a token that is not hexadecimal
+    136,   // CappedPositionLost
+    260,   // InvalidResumeToken
+    280,   // ChangeStreamFatalError
+    286,   // ChangeStreamHistoryLost
+    40576, // the same before 4.4
+    40585, // the same before 4.4
+    40647, // a token of another shape
+    40649, // a token of another kind
+    50811, // a token with a broken text
+];
+
+/// The server's code and words, if it answered at all.
+fn server_words(error: &Error) -> Option<(i32, &str)> {
+    match &*error.kind {
+        ErrorKind::Command(answer) => Some((answer.code, &answer.message)),
+        // The driver hides the server's answer to a login behind its own words.
+        _ => {
+            let cause = std::error::Error::source(error)?;
+            let boxed = || cause.downcast_ref::<Box<Error>>().map(|cause| &**cause);
+            server_words(cause.downcast_ref().or_else(boxed)?)
+        }
+    }
+}
+
+/// The driver's own words for what kind of error it is, without its labels and responses.
+pub(super) fn short(error: &Error) -> String {
+    let text = match &*error.kind {
+        ErrorKind::InvalidArgument { message, .. } => message.clone(),
+        kind => kind.to_string(),
+    };
+    plain(&first_words(&text))
+}
+
+/// The first cause that the driver quotes from another error.
+fn cause_in(message: &str) -> Option<String> {
+    let (_, quoted) = message.split_once("Kind: ")?;
+    let (cause, _) = quoted.split_once(", labels:")?;
+    Some(plain(cause))
+}
+
+/// Without the driver's and the system's trimmings.
+fn plain(text: &str) -> String {
+    let text = text.strip_prefix("I/O error: ").unwrap_or(text);
+    let text = text.split_once(" (os error").map_or(text, |(text, _)| text);
+    let text = text.trim_end_matches('.');
+    let mut characters = text.chars();
+    let second_is_upper = text.chars().nth(1).is_some_and(char::is_uppercase);
+    match characters.next() {
+        Some(first) if !second_is_upper => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn first_words(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    match line.char_indices().nth(SERVER_WORDS_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}

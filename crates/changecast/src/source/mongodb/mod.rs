@@ -1,0 +1,146 @@
+//! MongoDB: one change stream per source, on one collection, several, or a whole database.
+//!
+//! The driver knows MongoDB and hands out changes already encoded; it must not know the log, nor
+//! anybody who follows it.
+//!
+//! | invariant | what it buys | test |
+//! |---|---|---|
+//! | `watch` returns only once the server has opened the stream | no later change is missed | `a_change_right_after_watch_is_always_seen` |
+//! | every position is a resume token, or lies before one | resuming neither loses nor repeats | `resuming_loses_nothing_and_repeats_nothing` |
+//! | streams are reopened with `startAfter` only | a drop is followed by what comes after it | `after_a_drop_the_collection_lives_on` |
+//! | events are taken raw; no value can stop a stream | a poison value costs one character, not the source | `poison_values_are_carried` |
+//! | the server's stream is asked by one task, which never gives up on an answer | a reader may drop `next` at any time | `dropping_the_stream_kills_the_cursor` |
+//!
+//! # Topics
+//!
+//! A change belongs to `<source>.<collection>`. A rename belongs to the collection's old name, or
+//! to the new one if only that is watched. What names no collection (`dropDatabase`, and the
+//! `invalidate` that follows) belongs to the one collection that is watched, or else to
+//! `<source>.$database`, a name that no collection can have.
+
+mod config;
+mod decode;
+mod errors;
+mod extended_json;
+mod position;
+mod scope;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use tokio::sync::OnceCell;
+
+use self::errors::Hosts;
+use self::position::{Place, Positions, Token};
+use self::scope::Watched;
+use self::stream::{Follower, Opener};
+use super::{ChangeStream, Source, SourceError, WatchOptions};
+use crate::limits;
+use crate::model::TopicSet;
+use crate::telemetry::Telemetry;
+
+pub use config::{FullDocument, FullDocumentBeforeChange, MongoConfig};
+pub use scope::Scope;
+
+/// A watched MongoDB.
+pub struct MongoSource {
+    config: MongoConfig,
+    watched: Arc<Watched>,
+    hosts: Arc<Hosts>,
+    telemetry: Arc<Telemetry>,
+    /// Made at first use, inside a runtime, and kept: its pool and monitors outlive every stream.
+    client: OnceCell<Client>,
+}
+
+impl MongoSource {
+    /// Checks `config`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`SourceError::Unsupported`] when a name or the connection string is not valid.
+    pub fn new(config: MongoConfig, telemetry: Arc<Telemetry>) -> Result<Self, SourceError> {
+        let hosts = config.hosts()?;
+        let watched = Watched::new(&config.name, &config.database, &config.scope)?;
+        Ok(Self {
+            config,
+            watched: Arc::new(watched),
+            hosts: Arc::new(hosts),
+            telemetry,
+            client: OnceCell::new(),
+        })
+    }
+
+    async fn client(&self) -> Result<&Client, SourceError> {
+        let connect = || async { Client::with_options(self.config.client_options().await?) };
+        self.client.get_or_try_init(connect).await.map_err(|error| self.hosts.explain(&error))
+    }
+
+    async fn hello(&self, client: &Client) -> Result<Document, SourceError> {
+        let answer = client.database("admin").run_command(doc! { "hello": 1 }).await;
+        answer.map_err(|error| self.hosts.explain(&error))
+    }
+}
+
+#[async_trait]
+impl Source for MongoSource {
+    fn name(&self) -> &Arc<str> {
+        &self.watched.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "mongodb"
+    }
+
+    fn topics(&self) -> TopicSet {
+        self.watched.topics()
+    }
+
+    async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
+        let positions = Positions::new(&self.watched);
+        let mut start = positions.start(options.start_after.as_ref())?;
+        let client = self.client().await?;
+        let hello = self.hello(client).await?;
+        position::check_clock(&hello, &start.place)?;
+
+        let opener = Opener {
+            database: client.database(&self.config.database),
+            watched: Arc::clone(&self.watched),
+            full_document: self.config.full_document,
+            full_document_before_change: self.config.full_document_before_change,
+            hosts: Arc::clone(&self.hosts),
+        };
+        let cursor = opener.open(&start.place).await?;
+        // The server tells where it stands, unless changes came with its first answer: then the
+        // stream still stands where it was told to start.
+        let told = cursor.resume_token().and_then(Token::from_driver);
+        if let Some(token) = told.filter(|token| start.is_new(token)) {
+            start.place = Place::After(token);
+        } else if let (Place::Now, Some(time)) = (&start.place, position::time_after(&hello)) {
+            start.place = Place::At(time);
+        }
+        let initial = match start.floor {
+            Some(_) => options.start_after,
+            None => positions.at(&start.place),
+        };
+        let (sender, stream) = ChangeStream::new(initial);
+        let follower = Follower::new(opener, cursor, positions, start, &self.telemetry);
+        tokio::spawn(follower.run(sender));
+        Ok(stream)
+    }
+
+    async fn probe(&self) -> Result<(), SourceError> {
+        let ping = async {
+            let client = self.client().await?;
+            let answer = client.database("admin").run_command(doc! { "ping": 1 }).await;
+            answer.map(drop).map_err(|error| self.hosts.explain(&error))
+        };
+        match tokio::time::timeout(limits::PROBE_TIMEOUT, ping).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.hosts.silent()),
+        }
+    }
+}

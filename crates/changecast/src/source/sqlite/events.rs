@@ -1,0 +1,199 @@
+//! A changelog row becomes a change event.
+//!
+//! It knows the event's shape and nothing of how rows are read. What any program may have written
+//! comes through here, so:
+//!
+//! | invariant | what it buys |
+//! |---|---|
+//! | every row becomes an event, whatever it holds; what cannot be sent is named in `unavailable` | a poison row never stops the stream, and nothing is left out in silence |
+//! | an event holds no line break and fits the log | nothing downstream has to check it |
+//! | a write that changed nothing is no event, as in MongoDB | no noise |
+
+use std::sync::Arc;
+
+use super::description::describe;
+use super::object::{Object, depth, join, quote};
+use crate::limits;
+use crate::model::{Change, Op, Timestamp, Topic, extend_json};
+
+/// What the event holds besides the three images: names, of which none is longer than
+/// [`NAME_BYTES_MAX`], up to six times as long once they are escaped.
+const ENVELOPE_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a name as it is sent. The file's checks allow less; whoever switches them off is cut.
+const NAME_BYTES_MAX: usize = 4096;
+
+/// The last millisecond that RFC 3339 can write.
+const TIME_MAX: u64 = 253_402_300_799_999;
+
+/// A row of the changelog, as text whatever it was.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    pub(super) id: i64,
+    pub(super) time: i64,
+    pub(super) op: String,
+    pub(super) collection: String,
+    pub(super) document_id: String,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+}
+
+impl Row {
+    /// What it weighs in memory: bytes.
+    pub(super) fn weight(&self) -> usize {
+        let image = |image: &Option<String>| image.as_ref().map_or(0, String::len);
+        image(&self.before) + image(&self.after) + self.collection.len() + self.document_id.len()
+    }
+}
+
+/// Encodes the rows of one store.
+pub(super) struct Encoder {
+    /// The source's name, which [`Topic`] takes with any collection the file's checks allow.
+    pub(super) name: Arc<str>,
+    /// The file's identity.
+    pub(super) identity: String,
+}
+
+impl Encoder {
+    /// The change that `row` tells of; none if it changed nothing.
+    pub(super) fn change(&self, row: &Row) -> Option<Change> {
+        let mut images = Images::default();
+        let (before, after) = (readable(row.before.as_deref()), readable(row.after.as_deref()));
+        let before = images.document(Images::BEFORE, &before);
+        let after = images.document(Images::FULL, &after);
+        if let (Some(before), Some(after)) = (&before, &after)
+            && before.to_string() == after.to_string()
+        {
+            return None;
+        }
+        let op = Op::from_name(&row.op);
+        if op == Op::Update {
+            images.describe(before.as_ref(), after.as_ref());
+        }
+        let document_id = quote(clip(&row.document_id));
+        images.full = after.map(|after| identified(&document_id, &after));
+        images.before = before.map(|before| identified(&document_id, &before));
+        images.fit();
+        let topic = self.topic(&row.collection);
+        let key = format!(r#"{{"_id":{document_id}}}"#);
+        let event = self.event(row, &topic, &key, &images);
+        Some(Change { topic, op, key: key.into(), event: event.into() })
+    }
+
+    fn event(&self, row: &Row, topic: &Topic, key: &str, images: &Images) -> String {
+        let id = format!(r#"{{"_data":"{}-{}"}}"#, self.identity, row.id);
+        let op = quote(clip(&row.op));
+        let millis = u64::try_from(row.time).unwrap_or(0).min(TIME_MAX);
+        let time = format!(r#"{{"$date":"{}"}}"#, Timestamp(millis));
+        let (db, coll) = (quote(&self.name), quote(topic.collection()));
+        let ns = format!(r#"{{"db":{db},"coll":{coll}}}"#);
+        let unavailable = images.unavailable();
+        let members = [
+            ("_id", Some(&*id)),
+            ("operationType", Some(&*op)),
+            ("wallTime", Some(&*time)),
+            (Images::FULL, images.full.as_deref()),
+            ("ns", Some(&*ns)),
+            ("documentKey", Some(key)),
+            (Images::DESCRIPTION, images.description.as_deref()),
+            (Images::BEFORE, images.before.as_deref()),
+            ("unavailable", unavailable.as_deref()),
+        ];
+        join(members.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
+    }
+
+    fn topic(&self, collection: &str) -> Topic {
+        Topic::new(&self.name, collection).unwrap_or_else(|_| {
+            let mut text = collection.replace(char::is_control, "\u{fffd}");
+            text.truncate(text.floor_char_boundary(limits::COLLECTION_BYTES_MAX));
+            let text = if text.is_empty() { "\u{fffd}" } else { &text };
+            Topic::new(&self.name, text).expect("the name was checked, the collection is clean")
+        })
+    }
+}
+
+/// The parts of an event that can be large, or missing.
+#[derive(Default)]
+struct Images {
+    full: Option<String>,
+    description: Option<String>,
+    before: Option<String>,
+    missing: Vec<&'static str>,
+}
+
+impl Images {
+    const FULL: &'static str = "fullDocument";
+    const DESCRIPTION: &'static str = "updateDescription";
+    const BEFORE: &'static str = "fullDocumentBeforeChange";
+
+    fn document<'t>(&mut self, name: &'static str, image: &'t Readable) -> Option<Object<'t>> {
+        let text = match image {
+            Readable::Absent => return None,
+            Readable::Not => "",
+            Readable::Text(text) => text,
+        };
+        let Ok(mut object) = Object::parse(text) else {
+            self.missing.push(name);
+            return None;
+        };
+        // The row's id is the truth.
+        object.remove("_id");
+        Some(object)
+    }
+
+    fn describe(&mut self, before: Option<&Object<'_>>, after: Option<&Object<'_>>) {
+        let both = before.zip(after);
+        self.description = both.and_then(|(before, after)| describe(before, after).ok());
+        if self.description.is_none() {
+            self.missing.push(Self::DESCRIPTION);
+        }
+    }
+
+    /// Leaves out what the log would refuse, the dispensable first.
+    fn fit(&mut self) {
+        let size = |part: &Option<String>| part.as_ref().map_or(0, String::len);
+        let room = limits::ENTRY_BYTES_MAX - ENVELOPE_BYTES_MAX;
+        let mut bytes = size(&self.full) + size(&self.description) + size(&self.before);
+        for (name, part) in [
+            (Self::BEFORE, &mut self.before),
+            (Self::DESCRIPTION, &mut self.description),
+            (Self::FULL, &mut self.full),
+        ] {
+            if bytes > room && part.is_some() {
+                bytes -= size(part);
+                *part = None;
+                self.missing.push(name);
+            }
+        }
+    }
+
+    fn unavailable(&self) -> Option<String> {
+        let names: Vec<String> = self.missing.iter().map(|name| quote(name)).collect();
+        (!names.is_empty()).then(|| format!("[{}]", names.join(",")))
+    }
+}
+
+/// An image, minified and with numbers that a browser keeps, if it can be sent.
+enum Readable {
+    Absent,
+    Not,
+    Text(String),
+}
+
+fn readable(image: Option<&str>) -> Readable {
+    match image {
+        None => Readable::Absent,
+        Some(text) if depth(text) > limits::DOCUMENT_DEPTH_MAX => Readable::Not,
+        Some(text) => extend_json(text).map_or(Readable::Not, Readable::Text),
+    }
+}
+
+/// A document with its id in front; `id` is quoted already.
+pub(super) fn identified(id: &str, body: &Object<'_>) -> String {
+    let members = body.members().iter().map(|(key, value)| (&**key, *value));
+    join(std::iter::once(("_id", id)).chain(members))
+}
+
+fn clip(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or(name)
+}

@@ -1,0 +1,25 @@
+//! HTTP: the accept loop, the routes, and one file per way of following.
+//!
+//! The transport knows the hub and the traits of sources and documents, never a driver. Whatever a
+//! subscriber is told is decided by its session; a transport only puts it on the wire.
+
+mod accept;
+mod access;
+mod documents;
+mod frame;
+mod guard;
+mod health;
+mod ndjson;
+mod origin_frame;
+mod page;
+mod problem;
+mod request;
+mod router;
+mod sse;
+mod websocket;
+
+pub use accept::{Connections, accept};
+pub use documents::DocumentsMode;
+pub use guard::Policy;
+pub use page::PageConfig;
+pub use router::{App, Served, router};

@@ -1,0 +1,164 @@
+//! What a subscriber asks for: the query parameters of `/events`, `/ws` and `/socket`.
+
+use std::fmt::Display;
+
+use axum::http::{HeaderMap, Uri};
+
+use super::problem::Problem;
+use crate::hub::Start;
+use crate::limits;
+use crate::model::{EventId, TopicPattern, TopicSet};
+
+/// The parameters that are known; any other is refused, so that a typo fails loudly.
+const PARAMETERS: [&str; 5] = ["topic", "since", "last_event_id", "lastEventId", "bookmarks"];
+
+/// A checked request to follow.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) topics: TopicSet,
+    pub(super) start: Start,
+    /// Whether bookmarks come as events, for clients that do not see an `id:`-only block.
+    pub(super) bookmarks_as_events: bool,
+}
+
+impl Request {
+    /// Reads the query and the `Last-Event-ID` header.
+    ///
+    /// A browser that reconnects repeats the URL and adds the header, so the header wins.
+    pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut topics = Vec::new();
+        let mut start = None;
+        let mut bookmarks_as_events = false;
+        let mut resumed = resume_header(headers);
+        let query = uri.query().unwrap_or("").as_bytes();
+        for (name, value) in form_urlencoded::parse(query) {
+            match &*name {
+                "topic" => topics.push(read_topic(&value)?),
+                "since" => set_once(&mut start, read_since(&value)?, "since")?,
+                "last_event_id" | "lastEventId" if value.is_empty() => {}
+                "last_event_id" | "lastEventId" => {
+                    resumed.get_or_insert_with(|| resume_from(&value));
+                }
+                "bookmarks" if value == "event" => bookmarks_as_events = true,
+                "bookmarks" => return Err(bad("bookmarks", &value, "the only value is event")),
+                unknown => return Err(unknown_parameter(unknown)),
+            }
+        }
+        if topics.len() > limits::TOPIC_COUNT_MAX {
+            let detail = format!("more than {} topics", limits::TOPIC_COUNT_MAX);
+            return Err(Problem::bad_request("topic", detail));
+        }
+        let start = resumed.or(start).unwrap_or(Start::Now);
+        Ok(Self { topics: TopicSet::new(topics), start, bookmarks_as_events })
+    }
+}
+
+fn resume_header(headers: &HeaderMap) -> Option<Start> {
+    let value = headers.get("last-event-id")?;
+    match value.to_str() {
+        Ok("") => None,
+        Ok(text) => Some(resume_from(text)),
+        Err(_) => Some(Start::Unreadable),
+    }
+}
+
+/// The id of a client that reconnects: it cannot be asked to correct itself, so an id that nobody
+/// can read becomes a gap.
+fn resume_from(text: &str) -> Start {
+    text.parse::<EventId>().map_or(Start::Unreadable, Start::After)
+}
+
+fn read_topic(text: &str) -> Result<TopicPattern, Problem> {
+    TopicPattern::parse(text).map_err(|error| bad("topic", text, error))
+}
+
+fn read_since(text: &str) -> Result<Start, Problem> {
+    match text {
+        "now" => return Ok(Start::Now),
+        "earliest" => return Ok(Start::Earliest),
+        _ => {}
+    }
+    if let Some(count) = text.strip_prefix("last:") {
+        let count = count.parse().ok().filter(|count| *count <= limits::LAST_MAX);
+        let range = format!("last:N takes a number from 0 to {}", limits::LAST_MAX);
+        return count.map(Start::Last).ok_or_else(|| bad("since", text, range));
+    }
+    let id = text.parse::<EventId>();
+    id.map(Start::After)
+        .map_err(|_| bad("since", text, "it takes now, earliest, last:N or an event id such as abcdefgh-42"))
+}
+
+fn set_once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem> {
+    if slot.replace(value).is_some() {
+        return Err(Problem::bad_request(name, format!("{name} may be given once")));
+    }
+    Ok(())
+}
+
+fn bad(name: &str, value: &str, why: impl Display) -> Problem {
+    let value: String = value.chars().take(100).collect();
+    Problem::bad_request(name, format!("{name}={value:?} is not valid: {why}"))
+}
+
+fn unknown_parameter(name: &str) -> Problem {
+    let name: String = name.chars().take(100).collect();
+    let known = PARAMETERS.join(", ");
+    Problem::bad_request("parameter", format!("unknown query parameter {name:?}; known are {known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::model::Epoch;
+
+    fn read(query: &str, header: Option<&'static str>) -> Result<Request, Problem> {
+        let uri = format!("/events?{query}").parse().expect("a uri");
+        let mut headers = HeaderMap::new();
+        if let Some(value) = header {
+            headers.insert("last-event-id", HeaderValue::from_static(value));
+        }
+        Request::read(&uri, &headers)
+    }
+
+    fn id(seq: u64) -> EventId {
+        EventId { epoch: Epoch::from_random(0), seq: crate::model::Seq(seq) }
+    }
+
+    #[track_caller]
+    fn check_start(query: &str, header: Option<&'static str>, expected: Start) {
+        assert_eq!(read(query, header).expect(query).start, expected, "{query} {header:?}");
+    }
+
+    #[test]
+    fn the_start_is_now_unless_something_else_is_said() {
+        check_start("", None, Start::Now);
+        check_start("since=earliest", None, Start::Earliest);
+        check_start("since=last:5", None, Start::Last(5));
+        check_start("since=aaaaaaaa-7", None, Start::After(id(7)));
+        check_start("lastEventId=aaaaaaaa-7", None, Start::After(id(7)));
+    }
+
+    #[test]
+    fn the_header_of_a_reconnecting_browser_wins_over_its_url() {
+        check_start("since=last:5", Some("aaaaaaaa-9"), Start::After(id(9)));
+        check_start("since=earliest&last_event_id=aaaaaaaa-8", None, Start::After(id(8)));
+        check_start("last_event_id=aaaaaaaa-8", Some("aaaaaaaa-9"), Start::After(id(9)));
+        check_start("since=last:5", Some(""), Start::Last(5));
+    }
+
+    #[test]
+    fn an_unreadable_id_is_a_gap_for_who_reconnects_and_an_error_for_who_starts() {
+        check_start("", Some("garbage"), Start::Unreadable);
+        check_start("last_event_id=garbage", None, Start::Unreadable);
+        assert!(read("since=garbage", None).is_err());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for query in ["topics=a.b", "topic=nodot", "since=last:x", "since=last:999999999", "since=now&since=now", "bookmarks=yes", "topic=", "%00=1"] {
+            assert!(read(query, None).is_err(), "{query}");
+        }
+    }
+}

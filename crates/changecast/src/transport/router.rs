@@ -1,0 +1,146 @@
+//! The routes, and what their handlers share.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Method, Request, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio_util::task::TaskTracker;
+
+use super::access::access;
+use super::documents::{self, DocumentsMode};
+use super::guard::{Policy, guard};
+use super::ndjson::{self, Ndjson};
+use super::origin_frame::OriginFrame;
+use super::page::{self, PageConfig};
+use super::problem::Problem;
+use super::sse::{self, Sse};
+use super::websocket::{Handshake, OnText, WebSocket};
+use super::{health, request};
+use crate::board::Board;
+use crate::hub::{Codec, Hub, HubError, Subscribe, Subscription};
+use crate::log::Log;
+use crate::source::Source;
+use crate::telemetry::Telemetry;
+
+/// What the handlers share.
+pub struct App {
+    /// Who serves subscribers.
+    pub hub: Hub,
+    /// Where everything is kept.
+    pub log: Arc<dyn Log>,
+    /// What the sources are doing.
+    pub board: Board,
+    /// The sources, in the board's order.
+    pub sources: Vec<Served>,
+    /// What is counted.
+    pub telemetry: Arc<Telemetry>,
+    /// How the page behaves.
+    pub page: PageConfig,
+    /// Holds the tasks of upgraded connections.
+    pub tasks: TaskTracker,
+}
+
+/// A source, and what may be done with its documents.
+pub struct Served {
+    /// The source.
+    pub source: Arc<dyn Source>,
+    /// What HTTP clients may do.
+    pub documents: DocumentsMode,
+}
+
+/// Every route, behind the guard and the access log.
+#[must_use]
+pub fn router(app: Arc<App>, policy: Policy) -> Router {
+    let telemetry = Arc::clone(&app.telemetry);
+    let document = get(documents::get)
+        .put(documents::write)
+        .post(documents::write)
+        .patch(documents::write)
+        .delete(documents::write);
+    Router::new()
+        .route("/", get(page::index))
+        .route("/favicon.ico", get(page::favicon))
+        .route("/assets/{name}", get(page::asset))
+        .route("/events", get(events))
+        .route("/ws", get(websocket))
+        .route("/socket", get(socket))
+        .route("/documents/{source}/{collection}/{id}", document)
+        .route("/sources", get(health::sources))
+        .route("/topics", get(health::topics))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(async || Problem::not_found("there is no such page"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "see the Allow header")
+        })
+        .with_state(app)
+        .layer(from_fn_with_state(Arc::new(policy), guard))
+        .layer(from_fn_with_state(telemetry, access))
+}
+
+async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let wants_lines = ndjson::is_wanted(request.headers());
+    let wanted = match request::Request::read(request.uri(), request.headers()) {
+        Ok(wanted) => wanted,
+        Err(problem) => return problem.into_response(),
+    };
+    let bookmarks_as_events = wanted.bookmarks_as_events;
+    let codec: Arc<dyn Codec> = if wants_lines {
+        Arc::new(Ndjson)
+    } else {
+        Arc::new(Sse { bookmarks_as_events })
+    };
+    match subscribe(&app, wanted, codec).await {
+        Ok(subscription) if wants_lines => sse::stream(subscription, ndjson::CONTENT_TYPE),
+        Ok(subscription) => sse::respond(subscription),
+        Err(error) if wants_lines || request.method() == Method::HEAD => refuse(&error),
+        Err(error) => sse::come_back(&error),
+    }
+}
+
+async fn websocket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    upgrade(&app, request, Arc::new(WebSocket), OnText::Refuse).await
+}
+
+async fn socket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    upgrade(&app, request, Arc::new(OriginFrame), OnText::Ignore).await
+}
+
+async fn upgrade(
+    app: &App,
+    request: Request<Body>,
+    codec: Arc<dyn Codec>,
+    on_text: OnText,
+) -> Response {
+    let checked = Handshake::check(request.headers())
+        .and_then(|handshake| Ok((handshake, request::Request::read(request.uri(), request.headers())?)));
+    let (handshake, wanted) = match checked {
+        Ok(checked) => checked,
+        Err(problem) => return problem.into_response(),
+    };
+    match subscribe(app, wanted, codec).await {
+        Ok(subscription) => handshake.accept(request, subscription, on_text, &app.tasks),
+        Err(error) => refuse(&error),
+    }
+}
+
+async fn subscribe(
+    app: &App,
+    wanted: request::Request,
+    codec: Arc<dyn Codec>,
+) -> Result<Subscription, HubError> {
+    app.hub.subscribe(Subscribe { topics: wanted.topics, start: wanted.start, codec }).await
+}
+
+fn refuse(error: &HubError) -> Response {
+    tracing::warn!(%error, "subscription refused");
+    let mut response = Problem::unavailable("no subscription now; try again").into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, axum::http::HeaderValue::from_static("5"));
+    response
+}

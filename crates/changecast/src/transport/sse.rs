@@ -1,0 +1,117 @@
+//! Server-sent events (WHATWG HTML, section 9.2).
+
+use std::fmt::Write as _;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream::unfold;
+
+use super::frame::SourceNews;
+use crate::hub::{Codec, Control, HubError, Output, Subscription};
+use crate::model::{Change, EventId};
+
+const CONTENT_TYPE: &str = "text/event-stream";
+
+/// Changes are unnamed, so that `onmessage` gets them; everything else has a name.
+pub(super) struct Sse {
+    /// Bookmarks as events too, for clients that ignore or misread a block with an id only.
+    pub(super) bookmarks_as_events: bool,
+}
+
+impl Codec for Sse {
+    fn name(&self) -> &'static str {
+        if self.bookmarks_as_events { "sse-bookmarks" } else { "sse" }
+    }
+
+    fn change(&self, id: EventId, change: &Change) -> Bytes {
+        let mut block = BytesMut::with_capacity(change.event.len() + 64);
+        block.put_slice(format!("id: {id}\ndata: ").as_bytes());
+        // The event is one line: an invariant of `Change`.
+        block.put_slice(&change.event);
+        block.put_slice(b"\n\n");
+        block.freeze()
+    }
+
+    fn control(&self, control: &Control) -> Option<Bytes> {
+        Some(Bytes::from(match control {
+            Control::Hello(hello) => {
+                let mut text = format!(": changecast\nretry: {}\n", hello.retry.as_millis());
+                text.push_str(&event("hello", Some(hello.position), hello));
+                text
+            }
+            Control::Gap(gap) => event("gap", Some(gap.id), gap),
+            Control::Bookmark(id) if self.bookmarks_as_events => event("bookmark", Some(*id), &serde_json::json!({})),
+            Control::Bookmark(id) => format!("id: {id}\n\n"),
+            Control::Source(status) => event("source", None, &SourceNews::of(status)),
+            Control::Bye(retry) => format!("retry: {}\n\n", retry.as_millis()),
+        }))
+    }
+}
+
+fn event<T: serde::Serialize>(name: &str, id: Option<EventId>, data: &T) -> String {
+    let mut text = format!("event: {name}\n");
+    if let Some(id) = id {
+        // Writing to a String cannot fail; nor can serializing strings, numbers and lists.
+        let _ = writeln!(text, "id: {id}");
+    }
+    let data = serde_json::to_string(data).unwrap_or_default();
+    let _ = write!(text, "data: {data}\n\n");
+    text
+}
+
+/// Answers with the subscription as an endless body.
+pub(super) fn respond(subscription: Subscription) -> Response {
+    stream(subscription, CONTENT_TYPE)
+}
+
+/// A body that writes what the subscription hands out, as it comes.
+pub(super) fn stream(subscription: Subscription, content_type: &'static str) -> Response {
+    let body = unfold(Some(subscription), |subscription| async {
+        let mut subscription = subscription?;
+        match subscription.next().await {
+            Ok(Output::Messages(messages)) => {
+                Some((Ok::<_, HubError>(join(messages)), Some(subscription)))
+            }
+            Ok(Output::End(_)) => None,
+            // The body breaks off, which the client sees, and resumes.
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    let mut response = Response::new(Body::from_stream(body));
+    set_headers(&mut response, content_type);
+    response
+}
+
+fn set_headers(response: &mut Response, content_type: &'static str) {
+    for (name, value) in [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// One write for many messages: a further system call costs far more than copying 64 KiB.
+fn join(mut messages: Vec<Bytes>) -> Bytes {
+    if messages.len() == 1 {
+        return messages.pop().unwrap_or_default();
+    }
+    let mut all = BytesMut::with_capacity(messages.iter().map(Bytes::len).sum());
+    for message in messages {
+        all.put_slice(&message);
+    }
+    all.freeze()
+}
+
+/// A refusal that passes: a browser's `EventSource` gives up for ever on anything but 200, so it
+/// gets an empty stream that tells when to come back.
+pub(super) fn come_back(error: &HubError) -> Response {
+    tracing::warn!(%error, "subscription refused");
+    let retry = fastrand::u64(crate::limits::RETRY_DRAIN_MILLIS);
+    let mut response = Response::new(Body::from(format!("retry: {retry}\n\n")));
+    set_headers(&mut response, CONTENT_TYPE);
+    response
+}

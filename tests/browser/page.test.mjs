@@ -1,0 +1,456 @@
+// The live page in a real browser, against the real binary. Row ids (S0-..) name the behaviour of the original that a test holds.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const CHROMIUM = "/usr/bin/chromium";
+const CHROMIUM_ARGS = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+const WAIT_MS = 15_000;
+const TEST_LIMIT = { timeout: 60_000 };
+const SCREENSHOTS = process.env.CHANGECAST_SCREENSHOTS;
+
+/* ---------- The server ---------- */
+
+function binaryPath() {
+  const target = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../target");
+  const candidates = [process.env.CHANGECAST_BIN, `${target}/release/changecast`, `${target}/debug/changecast`];
+  const found = candidates.find((candidate) => candidate && existsSync(candidate));
+  assert.ok(found, `no changecast binary at any of: ${candidates.filter(Boolean).join(", ")}`);
+  return path.resolve(found);
+}
+
+class Server {
+  static async start(t) {
+    const server = new Server();
+    server.directory = await mkdtemp(path.join(tmpdir(), "changecast-page-"));
+    t.after(async () => {
+      await server.kill();
+      await rm(server.directory, { recursive: true, force: true });
+    });
+    await server.launch(0);
+    return server;
+  }
+
+  async launch(port) {
+    const args = ["--port", String(port), "--address", "127.0.0.1", "--data", path.join(this.directory, "data")];
+    this.process = spawn(binaryPath(), args, { cwd: this.directory, stdio: ["ignore", "pipe", "pipe"] });
+    this.exited = new Promise((resolve) => this.process.once("exit", resolve).once("error", resolve));
+    this.port = await bannerPort(this.process);
+    this.origin = `http://127.0.0.1:${this.port}`;
+  }
+
+  async kill() {
+    this.process?.kill("SIGKILL");
+    await this.exited;
+  }
+
+  async restart() {
+    await this.launch(this.port);
+  }
+
+  async write(method, id, body) {
+    const answer = await fetch(`${this.origin}/documents/test/test/${encodeURIComponent(id)}`, {
+      method,
+      headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" },
+      body: body && JSON.stringify(body),
+    });
+    assert.ok(answer.ok, `${method} ${id} answered ${answer.status}: ${await answer.text()}`);
+  }
+
+  async insert(...ids) {
+    for (const id of ids) await this.write("PUT", id, { title: `document ${id}` });
+  }
+
+  /** The last changes as the server sends them, so that a test can recompute what the page derives from them. */
+  async lastChanges(count) {
+    const stop = new AbortController();
+    const answer = await fetch(`${this.origin}/events?since=last:${count}`, { signal: stop.signal });
+    const changes = [];
+    let text = "";
+    for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      const blocks = text.split("\n\n");
+      text = blocks.pop();
+      changes.push(...blocks.filter((block) => !/^event:/m.test(block)).flatMap((block) => block.match(/^data: ?(.*)$/m)?.[1] ?? []));
+      if (changes.length >= count) break;
+    }
+    stop.abort();
+    return changes.map((change) => JSON.parse(change));
+  }
+}
+
+function bannerPort(child) {
+  return new Promise((resolve, reject) => {
+    let output = "";
+    const collect = (chunk) => {
+      output += chunk;
+      const port = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(output)?.[1];
+      if (port) resolve(Number(port));
+    };
+    child.stdout.on("data", collect);
+    child.stderr.on("data", (chunk) => (output += chunk));
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`changecast ended with ${code} before it was ready:\n${output}`)));
+  });
+}
+
+/* ---------- The browser ---------- */
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
+});
+after(() => browser?.close());
+
+/** A page that fails its test on a foreign request, a script or console error, or a violation of the security policy. */
+async function openPage(t, server, { expectedErrors, prepare, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== server.origin) faults.push(`foreign request: ${request.url()}`);
+  });
+  page.on("pageerror", (error) => faults.push(`script error: ${error}`));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !expectedErrors?.test(message.text())) faults.push(`console: ${message.text()}`);
+  });
+  await context.exposeBinding("reportViolation", (_, violation) => faults.push(`policy violation: ${violation}`));
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => reportViolation(`${event.violatedDirective} ${event.blockedURI}`));
+  });
+  t.after(() => context.close());
+  page.setDefaultTimeout(WAIT_MS);
+  await prepare?.(page);
+  await page.goto(`${server.origin}/`);
+  page.assertClean = () => assert.deepEqual(faults, []);
+  return page;
+}
+
+async function openLivePage(t, server, options) {
+  const page = await openPage(t, server, options);
+  await connectionIs(page, "live");
+  return page;
+}
+
+const connectionIs = (page, state) => page.locator(`#connection[data-state="${state}"]`).waitFor();
+
+/** Keys of the shown changes, oldest first. */
+const shownKeys = async (page) => (await page.locator("#changes > .card .key").allTextContents()).reverse();
+
+async function keysBecome(page, expected) {
+  const wanted = [...expected].reverse();
+  try {
+    await page.waitForFunction((keys) => {
+      const shown = [...document.querySelectorAll("#changes > .card .key")].map((key) => key.textContent);
+      return JSON.stringify(shown) === JSON.stringify(keys);
+    }, wanted);
+  } catch {
+    assert.deepEqual(await shownKeys(page), expected);
+  }
+}
+
+const newestCard = (page, operation) => page.locator("#changes > .card:first-child", { has: page.locator(".badge", { hasText: new RegExp(`^${operation}$`) }) });
+const shownChange = async (card) => JSON.parse(await card.locator("pre").textContent());
+
+/* ---------- The list ---------- */
+
+describe("the list", () => {
+  test("S0-16, S0-22: the last five in order, then live, never more than five", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    await server.insert("0", "1", "2", "3", "4", "5", "6");
+    const page = await openLivePage(t, server);
+    await keysBecome(page, ["2", "3", "4", "5", "6"]);
+
+    await server.insert("7");
+    await keysBecome(page, ["3", "4", "5", "6", "7"]);
+
+    await page.reload();
+    await keysBecome(page, ["3", "4", "5", "6", "7"]);
+    page.assertClean();
+  });
+
+  test("S0-15, S0-20: the original's DOM ids", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    await server.insert("a", "b", "c");
+    const page = await openLivePage(t, server);
+    await keysBecome(page, ["a", "b", "c"]);
+
+    const changes = await server.lastChanges(3);
+    const expected = changes.map(({ _id }) => `change-${Buffer.from(_id._data, "latin1").toString("base64url")}`);
+    const ids = await page.locator("#changes > div").evaluateAll((cards) => cards.map((card) => card.id));
+    assert.deepEqual(ids.reverse(), expected);
+    assert.equal(await page.locator("body").getAttribute("id"), "body");
+    assert.equal(await page.locator("h4").textContent(), "Changes");
+    page.assertClean();
+  });
+
+  test("insert, update, replace and delete appear with word, topic, key, time and JSON", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server);
+
+    await server.write("PUT", "a", { title: "first", size: 1 });
+    const inserted = newestCard(page, "insert");
+    await inserted.waitFor();
+    assert.equal(await inserted.locator(".topic").textContent(), "test.test");
+    assert.equal(await inserted.locator(".key").textContent(), "a");
+    assert.equal((await shownChange(inserted)).fullDocument.title, "first");
+    const time = await inserted.locator("time").getAttribute("datetime");
+    assert.ok(Math.abs(Date.now() - Date.parse(time)) < 60_000, `a recent time, not ${time}`);
+
+    await server.write("PATCH", "a", { size: 2 });
+    await newestCard(page, "update").waitFor();
+    assert.equal((await shownChange(newestCard(page, "update"))).fullDocument.size, 2);
+
+    await server.write("PUT", "a", { title: "second" });
+    await newestCard(page, "replace").waitFor();
+
+    await server.write("DELETE", "a");
+    await newestCard(page, "delete").waitFor();
+    assert.equal((await shownChange(newestCard(page, "delete"))).fullDocument, undefined);
+    await keysBecome(page, ["a", "a", "a", "a"]);
+    page.assertClean();
+  });
+
+  test("a reload shows the last five", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server);
+    await server.insert("0", "1", "2", "3", "4", "5", "6");
+    await keysBecome(page, ["2", "3", "4", "5", "6"]);
+    await page.reload();
+    await keysBecome(page, ["2", "3", "4", "5", "6"]);
+    page.assertClean();
+  });
+
+  test("S0-20: markup in values, names and keys stays text", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server);
+    const attacks = [
+      `<script>window.__pwned = 1</script>`,
+      `<img src=x onerror="window.__pwned = 1">`,
+      `</pre><svg onload="window.__pwned = 1">`,
+      `"><iframe srcdoc="<script>parent.__pwned = 1</script>"></iframe>`,
+      `\u2028javascript:window.__pwned=1`,
+    ];
+    const hostile = Object.fromEntries(attacks.map((attack) => [attack, attack]));
+    const hostileKey = `<img src=x onerror="window.__pwned = 1">`;
+    await server.write("PUT", "values", { ...hostile, nested: [hostile] });
+    await server.write("PUT", hostileKey, hostile);
+
+    await keysBecome(page, ["values", hostileKey]);
+    const { fullDocument } = await shownChange(newestCard(page, "insert"));
+    for (const attack of attacks) assert.equal(fullDocument[attack], attack);
+    assert.equal(await page.locator("#changes :is(script, img, iframe, [onload], [onerror], [srcdoc])").count(), 0);
+    assert.equal(await page.evaluate(() => window.__pwned), undefined);
+    page.assertClean();
+  });
+});
+
+/* ---------- A newcomer ---------- */
+
+describe("a newcomer", () => {
+  test("finds lines to paste, and they give way to the first change", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server);
+    await page.locator("#welcome").waitFor();
+    await page.locator("#curl-put", { hasText: `curl -X PUT ${server.origin}/documents/test/test/hello` }).waitFor();
+    assert.equal(await page.locator("#curl-events").textContent(), `curl -N ${server.origin}/events`);
+
+    await server.insert("a");
+    await page.locator("#welcome").waitFor({ state: "hidden" });
+    page.assertClean();
+  });
+
+  test("sees Insert, Update and Delete happen", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server);
+    const update = page.locator("#try-update");
+    assert.ok(await update.isDisabled());
+    assert.ok(await page.locator("#try-delete").isDisabled());
+
+    await page.locator("#try-insert").click();
+    await newestCard(page, "insert").waitFor();
+    const [key] = await shownKeys(page);
+    assert.equal((await shownChange(newestCard(page, "insert"))).fullDocument.status, "new");
+
+    await update.click();
+    await newestCard(page, "update").waitFor();
+    assert.equal((await shownChange(newestCard(page, "update"))).fullDocument.status, "paid");
+
+    await page.locator("#try-delete").click();
+    await newestCard(page, "delete").waitFor();
+    await keysBecome(page, [key, key, key]);
+    await page.locator("#try-update:disabled").waitFor();
+    await page.locator("#try-delete:disabled").waitFor();
+    page.assertClean();
+  });
+
+  test("updates the document that somebody else saved last", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server);
+    await server.insert("theirs");
+    await page.locator("#try-update").click();
+    await newestCard(page, "update").waitFor();
+    await keysBecome(page, ["theirs", "theirs"]);
+    page.assertClean();
+  });
+});
+
+/* ---------- Faults ---------- */
+
+describe("faults", () => {
+  test("after SIGKILL and a restart the page resumes by itself, without loss or repetition", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server, { expectedErrors: /^Failed to load resource/ });
+    await server.insert("before-1", "before-2");
+    await keysBecome(page, ["before-1", "before-2"]);
+
+    // Refused with 503, for a native EventSource that is the end; and the writes surely fall into the outage.
+    const refused = [];
+    await page.route("**/events*", (route) => {
+      refused.push(new URL(route.request().url()).searchParams.get("since"));
+      return route.fulfill({ status: 503 });
+    });
+    await server.kill();
+    await connectionIs(page, "waiting");
+    await server.restart();
+    await server.insert("between-1", "between-2");
+    await page.waitForRequest("**/events*");
+    assert.deepEqual(await shownKeys(page), ["before-1", "before-2"]);
+    await page.unroute("**/events*");
+
+    await keysBecome(page, ["before-1", "before-2", "between-1", "between-2"]);
+    await connectionIs(page, "live");
+    await server.insert("after");
+    await keysBecome(page, ["before-1", "before-2", "between-1", "between-2", "after"]);
+    assert.match(await page.locator("#received").textContent(), /\b5 received$/);
+    assert.match(refused[0], /^[a-z2-7]{8}-\d+$/);
+
+    await page.reload();
+    await keysBecome(page, ["before-1", "before-2", "between-1", "between-2", "after"]);
+    page.assertClean();
+  });
+
+  test("a second restart is no different from the first", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server, { expectedErrors: /^Failed to load resource|ERR_/ });
+    for (const round of ["1", "2"]) {
+      await server.kill();
+      await connectionIs(page, "waiting");
+      await server.restart();
+      await server.insert(round);
+      await connectionIs(page, "live");
+    }
+    await keysBecome(page, ["1", "2"]);
+    page.assertClean();
+  });
+
+  test("Reconnect now does not wait for the countdown", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server, { expectedErrors: /^Failed to load resource|ERR_/ });
+    await server.kill();
+    await connectionIs(page, "waiting");
+    await server.restart();
+    // In one step, because the countdown may end between a look and a click.
+    const state = await page.waitForFunction(() => {
+      const reconnect = document.getElementById("reconnect");
+      if (reconnect.hidden) return document.querySelector('[data-state="live"]') && "live";
+      reconnect.click();
+      return document.getElementById("connection").dataset.state;
+    });
+    assert.ok(["connecting", "live"].includes(await state.jsonValue()));
+    await connectionIs(page, "live");
+    page.assertClean();
+  });
+
+  test("a change sent twice is shown once, a gap is shown where it happened", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const change = (seq) => `id: abcdefgh-${seq}\ndata: ${JSON.stringify({
+      _id: { _data: `8265${seq}` }, operationType: "insert", ns: { db: "shop", coll: "orders" }, documentKey: { _id: `k${seq}` },
+    })}\n\n`;
+    const hello = `event: hello\nid: abcdefgh-0\ndata: {"epoch":"abcdefgh","position":"abcdefgh-0","resumed":false,"waiting":["shop"]}\n\n`;
+    const gap = `event: gap\nid: abcdefgh-2\ndata: ${JSON.stringify({
+      scope: "source", source: "shop", reason: "the oplog no longer reaches back to <b>the last position</b>", action: "refetch",
+    })}\n\n`;
+    const bodies = [hello + change(1) + change(1) + gap, hello + change(1) + gap + change(3)];
+    const prepare = (page) => page.route("**/events*", (route) => (bodies.length > 0
+      ? route.fulfill({ contentType: "text/event-stream", body: bodies.shift() })
+      : route.continue()));
+    const page = await openPage(t, server, { prepare });
+
+    await keysBecome(page, ["k1", "k3"]);
+    const badges = await page.locator("#changes > .card .badge").allTextContents();
+    assert.deepEqual(badges, ["insert", "gap", "insert"]);
+    const gapText = await page.locator(".op-gap").textContent();
+    assert.match(gapText, /Some changes of source shop are missing here/);
+    assert.match(gapText, /no longer reaches back to <b>the last position<\/b>/);
+    assert.match(gapText, /fetch them again/);
+  });
+
+  test("a failed source shows its error and what to do", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const sources = [
+      { name: "test", kind: "embedded", state: "live", error: null, remedy: null, documents: "read" },
+      { name: "shop", kind: "mongodb", state: "connecting", error: null, remedy: null, documents: "off" },
+    ];
+    const failure = { source: "shop", state: "failed", error: "connection refused", remedy: "start mongod, or correct --mongo" };
+    const body = `event: hello\nid: abcdefgh-0\ndata: {"epoch":"abcdefgh","position":"abcdefgh-0","resumed":false,"waiting":["shop"]}\n\n`
+      + `event: source\ndata: ${JSON.stringify(failure)}\n\n`;
+    const prepare = async (page) => {
+      await page.route("**/sources", (route) => route.fulfill({ json: { sources } }));
+      await page.route("**/events*", (route) => route.fulfill({ contentType: "text/event-stream", body }));
+    };
+    const page = await openPage(t, server, { prepare });
+
+    const shop = page.locator('.source[data-state="failed"]');
+    await shop.waitFor();
+    assert.equal(await shop.locator(".source-error").textContent(), failure.error);
+    assert.equal(await shop.locator(".source-remedy").textContent(), failure.remedy);
+    await page.locator('.source[data-state="live"]', { hasText: "test" }).waitFor();
+    assert.ok(await page.locator("#try").isHidden(), "no buttons for a store that cannot be written");
+  });
+});
+
+/* ---------- Looks ---------- */
+
+describe("looks", () => {
+  const LOOKS = [
+    { name: "light", options: { colorScheme: "light" } },
+    { name: "dark", options: { colorScheme: "dark" } },
+    { name: "narrow", options: { colorScheme: "light", viewport: { width: 320, height: 720 } } },
+  ];
+  for (const { name, options } of LOOKS) {
+    test(`${name}: nothing overflows, and a screenshot`, TEST_LIMIT, async (t) => {
+      const server = await Server.start(t);
+      const page = await openLivePage(t, server, { ...options, reducedMotion: "reduce" });
+      await page.locator("#curl-put", { hasText: server.origin }).waitFor();
+      await saveScreenshot(page, `${name}-empty`);
+
+      await server.write("PUT", "order-1041", { customer: "Ada", item: "Coffee beans, 1 kg", quantity: 2, price: 18.5, status: "new" });
+      await server.write("PATCH", "order-1041", { status: "paid" });
+      await server.write("PUT", "order-1041", { customer: "Ada", item: "Green tea", quantity: 1, price: 7.25, status: "new" });
+      await server.write("DELETE", "order-1041");
+      await keysBecome(page, Array(4).fill("order-1041"));
+      await saveScreenshot(page, name);
+      const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(excess <= 0, `${excess} px wider than the window`);
+      page.assertClean();
+    });
+  }
+});
+
+async function saveScreenshot(page, name) {
+  const picture = await page.screenshot({ fullPage: true });
+  if (!SCREENSHOTS) return;
+  await mkdir(SCREENSHOTS, { recursive: true });
+  await writeFile(path.join(SCREENSHOTS, `page-${name}.png`), picture);
+}
