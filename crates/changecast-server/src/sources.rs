@@ -51,7 +51,9 @@ impl SourceConfig {
             let scope = match &collections[..] {
                 all if all.contains(&"*") => Scope::Database,
                 [one] => Scope::Collection((*one).to_owned()),
-                several => Scope::Collections(several.iter().map(|&name| name.to_owned()).collect()),
+                several => {
+                    Scope::Collections(several.iter().map(|&name| name.to_owned()).collect())
+                }
             };
             Self::mongo(MongoConfig::new(uri, database, scope))
         });
@@ -115,7 +117,9 @@ fn split_namespace(namespace: &str) -> Result<(&str, &str), Failure> {
         (_, "") => "the collection, after the dot,",
         _ => return Ok((database, collection)),
     };
-    Err(Failure::Configuration(format!("Invalid ns {namespace:?}: {empty} is empty")))
+    Err(Failure::Configuration(format!(
+        "Invalid ns {namespace:?}: {empty} is empty"
+    )))
 }
 
 fn configuration(error: impl std::fmt::Display) -> Failure {

@@ -50,9 +50,18 @@ impl Server {
     ///
     /// It serves at once: sources are reached, and reached again, in the background.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let ServerConfig { log, sources, policy, page, telemetry } = self.config;
-        let (board, stop, closing) =
-            (Board::default(), CancellationToken::new(), CancellationToken::new());
+        let ServerConfig {
+            log,
+            sources,
+            policy,
+            page,
+            telemetry,
+        } = self.config;
+        let (board, stop, closing) = (
+            Board::default(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
         let hub = Hub::start(
             Arc::clone(&log),
             board.clone(),
@@ -91,7 +100,10 @@ impl Server {
         hub.drain();
         closing.cancel();
         connection_tasks.close();
-        if timeout(limits::DRAIN_TIMEOUT, connection_tasks.wait()).await.is_err() {
+        if timeout(limits::DRAIN_TIMEOUT, connection_tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(count = connection_tasks.len(), "connections cut off");
         }
         accepting.abort();

@@ -12,23 +12,23 @@ use support::Kind;
 
 /// Runs each property over every kind of log.
 macro_rules! conformance {
-    ($($property:path as $name:ident),+ $(,)?) => {
+    ($($file:ident::$property:ident as $name:ident),+ $(,)?) => {
         mod in_memory {
             $(#[tokio::test]
             async fn $name() {
-                super::$property(&super::Kind::memory()).await;
+                super::$file::$property(&super::Kind::memory()).await;
             })+
         }
         mod in_sqlite {
             $(#[tokio::test]
             async fn $name() {
-                super::$property(&super::Kind::sqlite()).await;
+                super::$file::$property(&super::Kind::sqlite()).await;
             })+
         }
         mod in_sqlite_reopened {
             $(#[tokio::test]
             async fn $name() {
-                super::$property(&super::Kind::sqlite_reopened()).await;
+                super::$file::$property(&super::Kind::sqlite_reopened()).await;
             })+
         }
     };

@@ -69,8 +69,7 @@ impl FromStr for Epoch {
     type Err = InvalidEventId;
 
     fn from_str(text: &str) -> Result<Self, InvalidEventId> {
-        let bytes: [u8; Self::LENGTH] =
-            text.as_bytes().try_into().map_err(|_| InvalidEventId)?;
+        let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().map_err(|_| InvalidEventId)?;
         bytes
             .iter()
             .all(|byte| Self::ALPHABET.contains(byte))
@@ -113,7 +112,10 @@ impl FromStr for EventId {
             return Err(InvalidEventId);
         }
         let seq = digits.parse().map_err(|_| InvalidEventId)?;
-        Ok(Self { epoch: epoch.parse()?, seq: Seq(seq) })
+        Ok(Self {
+            epoch: epoch.parse()?,
+            seq: Seq(seq),
+        })
     }
 }
 
@@ -123,7 +125,10 @@ mod tests {
 
     #[test]
     fn an_id_survives_the_round_trip() {
-        let id = EventId { epoch: Epoch::from_random(u64::MAX), seq: Seq(42) };
+        let id = EventId {
+            epoch: Epoch::from_random(u64::MAX),
+            seq: Seq(42),
+        };
         assert_eq!(id.to_string(), "77777777-42");
         assert_eq!(id.to_string().parse(), Ok(id));
     }
@@ -131,9 +136,23 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for text in [
-            "", "-", "42", "abcdefgh", "abcdefgh-", "abcdefgh--1", "abcdefgh-+1", "abcdefgh-01",
-            "abcdefgh-1 ", " abcdefgh-1", "abcdefg1-1", "ABCDEFGH-1", "abcdefghi-1",
-            "abcdefgh-18446744073709551616", "abcdefgh-\u{661}", "abcdefgé-1", "\0",
+            "",
+            "-",
+            "42",
+            "abcdefgh",
+            "abcdefgh-",
+            "abcdefgh--1",
+            "abcdefgh-+1",
+            "abcdefgh-01",
+            "abcdefgh-1 ",
+            " abcdefgh-1",
+            "abcdefg1-1",
+            "ABCDEFGH-1",
+            "abcdefghi-1",
+            "abcdefgh-18446744073709551616",
+            "abcdefgh-\u{661}",
+            "abcdefgé-1",
+            "\0",
         ] {
             assert_eq!(text.parse::<EventId>(), Err(InvalidEventId), "{text:?}");
         }

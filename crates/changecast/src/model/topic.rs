@@ -53,7 +53,9 @@ impl Topic {
     /// The part after the first dot.
     #[must_use]
     pub fn collection(&self) -> &str {
-        self.0.split_once('.').map_or("", |(_, collection)| collection)
+        self.0
+            .split_once('.')
+            .map_or("", |(_, collection)| collection)
     }
 }
 
@@ -212,7 +214,9 @@ impl TopicSet {
     /// Whether some topic could be chosen by both sets.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.0.iter().any(|one| other.0.iter().any(|two| one.overlaps(two)))
+        self.0
+            .iter()
+            .any(|one| other.0.iter().any(|two| one.overlaps(two)))
     }
 }
 
@@ -278,8 +282,16 @@ mod tests {
             ("*", "a.b", true),
             ("a.b", "a.c", false),
         ] {
-            assert_eq!(pattern(one).overlaps(&pattern(two)), expected, "{one} {two}");
-            assert_eq!(pattern(two).overlaps(&pattern(one)), expected, "{two} {one}");
+            assert_eq!(
+                pattern(one).overlaps(&pattern(two)),
+                expected,
+                "{one} {two}"
+            );
+            assert_eq!(
+                pattern(two).overlaps(&pattern(one)),
+                expected,
+                "{two} {one}"
+            );
         }
     }
 
@@ -288,7 +300,10 @@ mod tests {
         let one = TopicSet::new([pattern("b.c"), pattern("a.*"), pattern("b.c")]);
         let two = TopicSet::new([pattern("a.*"), pattern("b.c")]);
         assert_eq!(one, two);
-        assert_eq!(TopicSet::new([pattern("a.b"), pattern("*")]), TopicSet::all());
+        assert_eq!(
+            TopicSet::new([pattern("a.b"), pattern("*")]),
+            TopicSet::all()
+        );
         assert_eq!(TopicSet::new([]), TopicSet::all());
     }
 }

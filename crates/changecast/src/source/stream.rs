@@ -42,8 +42,18 @@ impl ChangeStream {
     pub fn new(position: Option<Position>) -> (DeliverySender, Self) {
         let (sender, deliveries) = mpsc::channel(limits::DELIVERIES_MAX);
         let closed = CancellationToken::new();
-        let sender = DeliverySender { deliveries: sender, closed: closed.clone() };
-        (sender, Self { deliveries, position, _ends_the_driver: closed.drop_guard() })
+        let sender = DeliverySender {
+            deliveries: sender,
+            closed: closed.clone(),
+        };
+        (
+            sender,
+            Self {
+                deliveries,
+                position,
+                _ends_the_driver: closed.drop_guard(),
+            },
+        )
     }
 
     /// The next delivery; `None` once the stream has ended.
@@ -62,7 +72,11 @@ impl ChangeStream {
     }
 
     fn note(&mut self, delivery: Result<Delivery, SourceError>) -> Result<Delivery, SourceError> {
-        if let Ok(Delivery { position: Some(position), .. }) = &delivery {
+        if let Ok(Delivery {
+            position: Some(position),
+            ..
+        }) = &delivery
+        {
             self.position = Some(position.clone());
         }
         delivery

@@ -1,7 +1,7 @@
 //! The metrics: names, help texts and labels, registered once.
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,7 +14,9 @@ pub(super) struct SourceLabel {
 
 impl SourceLabel {
     pub(super) fn new(source: &str) -> Self {
-        Self { source: source.to_owned() }
+        Self {
+            source: source.to_owned(),
+        }
     }
 }
 
@@ -25,26 +27,17 @@ pub(super) struct TransportLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StatusLabel {
-    class: StatusClass,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum StatusClass {
-    Informational,
-    Success,
-    Redirection,
-    ClientError,
-    ServerError,
+    class: &'static str,
 }
 
 impl StatusLabel {
     pub(super) fn new(status: u16) -> Self {
-        let class = match status / 100 {
-            1 => StatusClass::Informational,
-            2 => StatusClass::Success,
-            3 => StatusClass::Redirection,
-            4 => StatusClass::ClientError,
-            _ => StatusClass::ServerError,
+        let class = match status {
+            ..200 => "1xx",
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            500.. => "5xx",
         };
         Self { class }
     }
@@ -86,19 +79,67 @@ impl Default for Metrics {
             log_bytes: Default::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("source_changes", "Changes that a source appended to the log", metrics.source_changes.clone());
-        registry.register("source_up", "1 while a source follows its database, else 0", metrics.source_up.clone());
-        registry.register("source_faults", "Times that a source stopped following", metrics.source_faults.clone());
-        registry.register("source_gaps", "Times that a source lost history", metrics.source_gaps.clone());
-        registry.register("source_replaced_text", "Texts that were not UTF-8 and were mended with U+FFFD", metrics.source_replaced_text.clone());
-        registry.register("subscribers", "Subscribers now", metrics.subscribers.clone());
-        registry.register("frames_delivered", "Changes handed to subscribers", metrics.delivered.clone());
-        registry.register("subscriber_gaps", "Gaps told to subscribers", metrics.subscriber_gaps.clone());
-        registry.register("connections", "Connections now", metrics.connections.clone());
-        registry.register("connections_refused", "Connections turned away because there were too many", metrics.connections_refused.clone());
+        registry.register(
+            "source_changes",
+            "Changes that a source appended to the log",
+            metrics.source_changes.clone(),
+        );
+        registry.register(
+            "source_up",
+            "1 while a source follows its database, else 0",
+            metrics.source_up.clone(),
+        );
+        registry.register(
+            "source_faults",
+            "Times that a source stopped following",
+            metrics.source_faults.clone(),
+        );
+        registry.register(
+            "source_gaps",
+            "Times that a source lost history",
+            metrics.source_gaps.clone(),
+        );
+        registry.register(
+            "source_replaced_text",
+            "Texts that were not UTF-8 and were mended with U+FFFD",
+            metrics.source_replaced_text.clone(),
+        );
+        registry.register(
+            "subscribers",
+            "Subscribers now",
+            metrics.subscribers.clone(),
+        );
+        registry.register(
+            "frames_delivered",
+            "Changes handed to subscribers",
+            metrics.delivered.clone(),
+        );
+        registry.register(
+            "subscriber_gaps",
+            "Gaps told to subscribers",
+            metrics.subscriber_gaps.clone(),
+        );
+        registry.register(
+            "connections",
+            "Connections now",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Connections turned away because there were too many",
+            metrics.connections_refused.clone(),
+        );
         registry.register("requests", "Requests answered", metrics.requests.clone());
-        registry.register("log_entries", "Entries in the log", metrics.log_entries.clone());
-        registry.register("log_bytes", "Weight of the entries in the log, in bytes", metrics.log_bytes.clone());
+        registry.register(
+            "log_entries",
+            "Entries in the log",
+            metrics.log_entries.clone(),
+        );
+        registry.register(
+            "log_bytes",
+            "Weight of the entries in the log, in bytes",
+            metrics.log_bytes.clone(),
+        );
         metrics
     }
 }

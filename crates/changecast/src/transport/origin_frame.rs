@@ -93,7 +93,10 @@ fn html(html_id: &str, fields: &[&(String, &RawValue)]) -> String {
     } else {
         indented(fields)
     };
-    format!("<div id=\"change-{html_id}\"><pre>{}</pre></div>", escaped(&text))
+    format!(
+        "<div id=\"change-{html_id}\"><pre>{}</pre></div>",
+        escaped(&text)
+    )
 }
 
 fn indented(fields: &[&(String, &RawValue)]) -> String {
@@ -193,7 +196,8 @@ mod tests {
 
     #[test]
     fn s0_19_the_frame_is_the_event_without_id_then_html_and_html_id() {
-        let frame = frame_of(r#"{"_id":{"_data":"826B"},"operationType":"insert","n":9007199254740993}"#);
+        let frame =
+            frame_of(r#"{"_id":{"_data":"826B"},"operationType":"insert","n":9007199254740993}"#);
         assert_eq!(frame.get("_id"), None);
         assert_eq!(frame["operationType"], "insert");
         assert_eq!(frame["n"].to_string(), "9007199254740993");
@@ -212,17 +216,25 @@ mod tests {
             .expect("the original's element");
         assert!(!text.contains(['<', '"', '\'']), "{text}");
         let unescaped = text
-            .replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"")
-            .replace("&#x27;", "'").replace("&amp;", "&");
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&#x27;", "'")
+            .replace("&amp;", "&");
         let shown: Value = serde_json::from_str(&unescaped).expect("JSON");
-        assert_eq!(shown, json!({"fullDocument": {"x": "<script>\"'&", "e": {}, "l": [1, []]}}));
+        assert_eq!(
+            shown,
+            json!({"fullDocument": {"x": "<script>\"'&", "e": {}, "l": [1, []]}})
+        );
         assert!(unescaped.contains("\n      1,\n"), "{unescaped}");
     }
 
     #[test]
     fn s0_34_a_large_event_is_not_sent_twice() {
         let large = "x".repeat(limits::HTML_BYTES_MAX);
-        let frame = frame_of(&format!(r#"{{"_id":{{"_data":"1"}},"fullDocument":{{"x":"{large}"}}}}"#));
+        let frame = frame_of(&format!(
+            r#"{{"_id":{{"_data":"1"}},"fullDocument":{{"x":"{large}"}}}}"#
+        ));
         assert!(frame["html"].as_str().expect("text").len() < 200);
         assert_eq!(frame["fullDocument"]["x"], large);
     }

@@ -54,7 +54,6 @@ pub struct Served {
 }
 
 /// Every route, behind the guard and the access log.
-#[must_use]
 pub fn router(app: Arc<App>, policy: Policy) -> Router {
     let telemetry = Arc::clone(&app.telemetry);
     let document = get(documents::get)
@@ -77,7 +76,11 @@ pub fn router(app: Arc<App>, policy: Policy) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(async || Problem::not_found("there is no such page"))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "see the Allow header")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method",
+                "see the Allow header",
+            )
         })
         .with_state(app)
         .layer(from_fn_with_state(Arc::new(policy), guard))
@@ -94,7 +97,9 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
     let codec: Arc<dyn Codec> = if wants_lines {
         Arc::new(Ndjson)
     } else {
-        Arc::new(Sse { bookmarks_as_events })
+        Arc::new(Sse {
+            bookmarks_as_events,
+        })
     };
     match subscribe(&app, wanted, codec).await {
         Ok(subscription) if wants_lines => sse::stream(subscription, ndjson::CONTENT_TYPE),
@@ -118,8 +123,12 @@ async fn upgrade(
     codec: Arc<dyn Codec>,
     on_text: OnText,
 ) -> Response {
-    let checked = Handshake::check(request.headers())
-        .and_then(|handshake| Ok((handshake, request::Request::read(request.uri(), request.headers())?)));
+    let checked = Handshake::check(request.headers()).and_then(|handshake| {
+        Ok((
+            handshake,
+            request::Request::read(request.uri(), request.headers())?,
+        ))
+    });
     let (handshake, wanted) = match checked {
         Ok(checked) => checked,
         Err(problem) => return problem.into_response(),
@@ -135,12 +144,21 @@ async fn subscribe(
     wanted: request::Request,
     codec: Arc<dyn Codec>,
 ) -> Result<Subscription, HubError> {
-    app.hub.subscribe(Subscribe { topics: wanted.topics, start: wanted.start, codec }).await
+    app.hub
+        .subscribe(Subscribe {
+            topics: wanted.topics,
+            start: wanted.start,
+            codec,
+        })
+        .await
 }
 
 fn refuse(error: &HubError) -> Response {
     tracing::warn!(%error, "subscription refused");
     let mut response = Problem::unavailable("no subscription now; try again").into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, axum::http::HeaderValue::from_static("5"));
+    response.headers_mut().insert(
+        header::RETRY_AFTER,
+        axum::http::HeaderValue::from_static("5"),
+    );
     response
 }

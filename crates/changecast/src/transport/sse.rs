@@ -22,7 +22,11 @@ pub(super) struct Sse {
 
 impl Codec for Sse {
     fn name(&self) -> &'static str {
-        if self.bookmarks_as_events { "sse-bookmarks" } else { "sse" }
+        if self.bookmarks_as_events {
+            "sse-bookmarks"
+        } else {
+            "sse"
+        }
     }
 
     fn change(&self, id: EventId, change: &Change) -> Bytes {
@@ -42,7 +46,9 @@ impl Codec for Sse {
                 text
             }
             Control::Gap(gap) => event("gap", Some(gap.id), gap),
-            Control::Bookmark(id) if self.bookmarks_as_events => event("bookmark", Some(*id), &serde_json::json!({})),
+            Control::Bookmark(id) if self.bookmarks_as_events => {
+                event("bookmark", Some(*id), &serde_json::json!({}))
+            }
             Control::Bookmark(id) => format!("id: {id}\n\n"),
             Control::Source(status) => event("source", None, &SourceNews::of(status)),
             Control::Bye(retry) => format!("retry: {}\n\n", retry.as_millis()),
@@ -90,7 +96,9 @@ fn set_headers(response: &mut Response, content_type: &'static str) {
         (header::CACHE_CONTROL, "no-store, no-transform"),
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
 }
 

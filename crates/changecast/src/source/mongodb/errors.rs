@@ -23,9 +23,11 @@ impl Hosts {
     pub(super) fn new(info: &HostInfo) -> Self {
         Self(match info {
             HostInfo::DnsRecord(name) => name.clone(),
-            HostInfo::HostIdentifiers(hosts) => {
-                hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            }
+            HostInfo::HostIdentifiers(hosts) => hosts
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
             _ => "the server".into(),
         })
     }
@@ -68,7 +70,10 @@ impl Hosts {
                 remedy: "grant the user the role `read` on the watched database".into(),
             },
             40573 => SourceError::Operator {
-                problem: format!("{} is a standalone server and has no change streams", self.0),
+                problem: format!(
+                    "{} is a standalone server and has no change streams",
+                    self.0
+                ),
                 remedy: "start mongod with --replSet rs0 and run rs.initiate() once in mongosh"
                     .into(),
             },
@@ -167,9 +172,7 @@ fn plain(text: &str) -> String {
     let mut characters = text.chars();
     let second_is_upper = text.chars().nth(1).is_some_and(char::is_uppercase);
     match characters.next() {
-        Some(first) if !second_is_upper => {
-            first.to_lowercase().chain(characters).collect()
-        }
+        Some(first) if !second_is_upper => first.to_lowercase().chain(characters).collect(),
         _ => text.to_owned(),
     }
 }

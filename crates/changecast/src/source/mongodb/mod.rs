@@ -76,11 +76,17 @@ impl MongoSource {
 
     async fn client(&self) -> Result<&Client, SourceError> {
         let connect = || async { Client::with_options(self.config.client_options().await?) };
-        self.client.get_or_try_init(connect).await.map_err(|error| self.hosts.explain(&error))
+        self.client
+            .get_or_try_init(connect)
+            .await
+            .map_err(|error| self.hosts.explain(&error))
     }
 
     async fn hello(&self, client: &Client) -> Result<Document, SourceError> {
-        let answer = client.database("admin").run_command(doc! { "hello": 1 }).await;
+        let answer = client
+            .database("admin")
+            .run_command(doc! { "hello": 1 })
+            .await;
         answer.map_err(|error| self.hosts.explain(&error))
     }
 }
@@ -135,7 +141,10 @@ impl Source for MongoSource {
     async fn probe(&self) -> Result<(), SourceError> {
         let ping = async {
             let client = self.client().await?;
-            let answer = client.database("admin").run_command(doc! { "ping": 1 }).await;
+            let answer = client
+                .database("admin")
+                .run_command(doc! { "ping": 1 })
+                .await;
             answer.map(drop).map_err(|error| self.hosts.explain(&error))
         };
         match tokio::time::timeout(limits::PROBE_TIMEOUT, ping).await {

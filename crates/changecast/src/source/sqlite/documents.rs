@@ -42,10 +42,14 @@ fn check_name(what: &str, name: &str, bytes_max: usize) -> Result<(), DocumentsE
         return Err(DocumentsError::Invalid(format!("the {what} is empty")));
     }
     if name.len() > bytes_max {
-        return Err(DocumentsError::Invalid(format!("the {what} is longer than {bytes_max} bytes")));
+        return Err(DocumentsError::Invalid(format!(
+            "the {what} is longer than {bytes_max} bytes"
+        )));
     }
     if name.chars().any(char::is_control) {
-        return Err(DocumentsError::Invalid(format!("the {what} holds a control character")));
+        return Err(DocumentsError::Invalid(format!(
+            "the {what} holds a control character"
+        )));
     }
     Ok(())
 }

@@ -58,15 +58,18 @@ impl Encoder {
     /// The change that `row` tells of; none if it changed nothing.
     pub(super) fn change(&self, row: &Row) -> Option<Change> {
         let mut images = Images::default();
-        let (before, after) = (readable(row.before.as_deref()), readable(row.after.as_deref()));
+        let (before, after) = (
+            readable(row.before.as_deref()),
+            readable(row.after.as_deref()),
+        );
         let before = images.document(Images::BEFORE, &before);
         let after = images.document(Images::FULL, &after);
-        if let (Some(before), Some(after)) = (&before, &after)
-            && before.to_string() == after.to_string()
+        let op = Op::from_name(&row.op);
+        if let (Op::Update | Op::Replace, Some(before), Some(after)) = (op, &before, &after)
+            && before.members() == after.members()
         {
             return None;
         }
-        let op = Op::from_name(&row.op);
         if op == Op::Update {
             images.describe(before.as_ref(), after.as_ref());
         }
@@ -77,7 +80,12 @@ impl Encoder {
         let topic = self.topic(&row.collection);
         let key = format!(r#"{{"_id":{document_id}}}"#);
         let event = self.event(row, &topic, &key, &images);
-        Some(Change { topic, op, key: key.into(), event: event.into() })
+        Some(Change {
+            topic,
+            op,
+            key: key.into(),
+            event: event.into(),
+        })
     }
 
     fn event(&self, row: &Row, topic: &Topic, key: &str, images: &Images) -> String {
@@ -99,7 +107,11 @@ impl Encoder {
             (Images::BEFORE, images.before.as_deref()),
             ("unavailable", unavailable.as_deref()),
         ];
-        join(members.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
+        join(
+            members
+                .iter()
+                .filter_map(|(name, value)| Some((*name, (*value)?))),
+        )
     }
 
     fn topic(&self, collection: &str) -> Topic {
@@ -195,5 +207,6 @@ pub(super) fn identified(id: &str, body: &Object<'_>) -> String {
 }
 
 fn clip(name: &str) -> &str {
-    name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or(name)
+    name.get(..name.floor_char_boundary(NAME_BYTES_MAX))
+        .unwrap_or(name)
 }

@@ -45,7 +45,9 @@ impl<'a> Object<'a> {
 
 impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&join(self.members.iter().map(|(key, value)| (&**key, *value))))
+        f.write_str(&join(
+            self.members.iter().map(|(key, value)| (&**key, *value)),
+        ))
     }
 }
 

@@ -74,7 +74,7 @@ const SCHEMA: &str = r#"
     CREATE TABLE changelog_state (
         only INTEGER PRIMARY KEY CHECK (only = 1),
         identity TEXT NOT NULL,         -- of this file's history: event ids start with it
-        rows_max INTEGER NOT NULL       -- the changelog's cap while nobody reads it
+        rows_max INTEGER NOT NULL CHECK (rows_max > 0) -- the changelog's cap if nobody reads it
     );
 
     -- What a statement is about to overwrite. A row left over (by OR IGNORE) is never read: the
@@ -147,6 +147,9 @@ const NOW: &str = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTE
 pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {
     let mut connection = Connection::open(path).map_err(failure)?;
     prepare(&connection).map_err(failure)?;
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .map_err(failure)?;
     if is_empty(&connection).map_err(failure)? {
         create(&mut connection).map_err(failure)?;
     }
@@ -160,7 +163,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection, SourceError> {
     let connection = Connection::open_with_flags(path, flags).map_err(failure)?;
     prepare(&connection).map_err(failure)?;
     check(&connection, path)?;
-    connection.pragma_update(None, "query_only", true).map_err(failure)?;
+    connection
+        .pragma_update(None, "query_only", true)
+        .map_err(failure)?;
     Ok(connection)
 }
 
@@ -171,11 +176,14 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+    connection.query_row(
+        "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
+        [],
+        |row| row.get(0),
+    )
 }
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if !is_empty(&transaction)? {
         // Another process was faster.

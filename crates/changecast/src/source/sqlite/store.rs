@@ -68,8 +68,19 @@ impl SqliteStore {
             .map_err(|error| SourceError::Unavailable(error.to_string()))?;
         let (name, path) = (name.into(), path.to_owned());
         let prune_due = AtomicI64::new(1);
-        let shared = Shared { name, path, topics, identity, commands, wake, reader, prune_due };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Shared {
+            name,
+            path,
+            topics,
+            identity,
+            commands,
+            wake,
+            reader,
+            prune_due,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     async fn read<T: Send + 'static>(
@@ -78,14 +89,17 @@ impl SqliteStore {
     ) -> Result<T, String> {
         let reader = Arc::clone(&self.shared.reader).lock_owned().await;
         let outcome = spawn_blocking(move || read(&reader)).await;
-        outcome.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        outcome
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())
     }
 }
 
 /// The topics of a source called `name`, if any collection fits behind it.
 fn topics(name: &str) -> Result<TopicSet, SourceError> {
     let longest = "x".repeat(limits::COLLECTION_BYTES_MAX);
-    let pattern = Topic::new(name, &longest).and_then(|_| TopicPattern::parse(&format!("{name}.*")));
+    let pattern =
+        Topic::new(name, &longest).and_then(|_| TopicPattern::parse(&format!("{name}.*")));
     let pattern = pattern.map_err(|error| SourceError::Operator {
         problem: format!("the store's name {name:?} cannot be part of a topic: {error}"),
         remedy: "give it a short name without a dot".into(),
@@ -118,14 +132,21 @@ impl Source for SqliteStore {
     /// Lets the writer forget the changelog up to `position`, save the newest
     /// [`limits::CHANGELOG_KEPT_ROWS`], now and then.
     async fn acknowledge(&self, position: &Position) {
-        let Ok(place) = Place::from_position(position) else { return };
+        let Ok(place) = Place::from_position(position) else {
+            return;
+        };
         let upto = place.id.saturating_sub(limits::CHANGELOG_KEPT_ROWS);
         let is_due = upto >= self.shared.prune_due.load(Ordering::Relaxed);
         if place.identity != self.shared.identity || !is_due {
             return;
         }
         // While the queue is full there is better to do: a later acknowledgement prunes.
-        if self.shared.commands.try_send(Command::Prune { upto }).is_ok() {
+        if self
+            .shared
+            .commands
+            .try_send(Command::Prune { upto })
+            .is_ok()
+        {
             let due = upto.saturating_add(limits::PRUNE_EVERY_ROWS);
             self.shared.prune_due.store(due, Ordering::Relaxed);
         }
@@ -136,9 +157,11 @@ impl Source for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), SourceError> {
-        self.read(|connection| connection.query_row("SELECT 1 FROM changelog_state", [], |_| Ok(())))
-            .await
-            .map_err(SourceError::Unavailable)
+        self.read(|connection| {
+            connection.query_row("SELECT 1 FROM changelog_state", [], |_| Ok(()))
+        })
+        .await
+        .map_err(SourceError::Unavailable)
     }
 }
 
@@ -164,9 +187,18 @@ impl Documents for SqliteStore {
         let write = Checked::new(id, &write)?;
         let (reply, answer) = oneshot::channel();
         let (collection, id) = (collection.to_owned(), id.to_owned());
-        let command = Command::Write(Request { collection, id, write, reply });
+        let command = Command::Write(Request {
+            collection,
+            id,
+            write,
+            reply,
+        });
         let ended = || DocumentsError::Unavailable("the store's writer has ended".into());
-        self.shared.commands.send(command).await.map_err(|_| ended())?;
+        self.shared
+            .commands
+            .send(command)
+            .await
+            .map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 }

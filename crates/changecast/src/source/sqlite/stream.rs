@@ -39,12 +39,16 @@ impl Wake {
 
     /// Waits until there were other than `seen` commits, but no longer than `timeout`.
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
-        let waited = self.moved.wait_timeout_while(self.commit_count(), timeout, |now| *now == seen);
+        let waited = self
+            .moved
+            .wait_timeout_while(self.commit_count(), timeout, |now| *now == seen);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn commit_count(&self) -> MutexGuard<'_, u64> {
-        self.commit_count.lock().unwrap_or_else(PoisonError::into_inner)
+        self.commit_count
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,8 +62,17 @@ pub(super) fn open(
     let connection = schema::connect(path)?;
     let place = establish(&connection, position)?;
     let (sender, stream) = ChangeStream::new(Some(place.to_position()));
-    let encoder = Encoder { name, identity: place.identity.clone() };
-    let watcher = Watcher { connection, encoder, place, wake, sender };
+    let encoder = Encoder {
+        name,
+        identity: place.identity.clone(),
+    };
+    let watcher = Watcher {
+        connection,
+        encoder,
+        place,
+        wake,
+        sender,
+    };
     thread::Builder::new()
         .name("sqlite-watch".into())
         .spawn(move || watcher.run())
@@ -68,10 +81,7 @@ pub(super) fn open(
 }
 
 /// Fixes the place, all in one snapshot of the file.
-fn establish(
-    connection: &Connection,
-    position: Option<&Position>,
-) -> Result<Place, SourceError> {
+fn establish(connection: &Connection, position: Option<&Position>) -> Result<Place, SourceError> {
     let snapshot = connection.unchecked_transaction().map_err(failure)?;
     let identity: String = snapshot
         .query_row("SELECT identity FROM changelog_state", [], |row| row.get(0))
@@ -79,24 +89,36 @@ fn establish(
     let newest = newest(&snapshot).map_err(failure)?;
     let time = |id: i64| {
         snapshot
-            .query_row("SELECT time FROM changelog WHERE id = ?", params![id], |row| row.get(0))
+            .query_row(
+                "SELECT CAST(time AS INTEGER) FROM changelog WHERE id = ?",
+                params![id],
+                |row| row.get(0),
+            )
             .optional()
             .map_err(failure)
     };
     let Some(position) = position else {
-        return Ok(Place { identity, id: newest, time: time(newest)? });
+        return Ok(Place {
+            identity,
+            id: newest,
+            time: time(newest)?,
+        });
     };
     let place = Place::from_position(position)?;
     if place.identity != identity {
         return Err(lost("this is another database than the one watched before"));
     }
     if place.id > newest {
-        return Err(lost("the database is older than the position: restored from a copy?"));
+        return Err(lost(
+            "the database is older than the position: restored from a copy?",
+        ));
     }
     if let (Some(then), Some(now)) = (place.time, time(place.id)?)
         && then != now
     {
-        return Err(lost("the database took another course: restored from a copy?"));
+        return Err(lost(
+            "the database took another course: restored from a copy?",
+        ));
     }
     check_next(&snapshot, &place, newest)?;
     Ok(place)
@@ -115,7 +137,11 @@ fn newest(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn check_next(snapshot: &Connection, place: &Place, newest: i64) -> Result<(), SourceError> {
     let next: Option<i64> = snapshot
-        .query_row("SELECT min(id) FROM changelog WHERE id > ?", params![place.id], |row| row.get(0))
+        .query_row(
+            "SELECT min(id) FROM changelog WHERE id > ?",
+            params![place.id],
+            |row| row.get(0),
+        )
         .map_err(failure)?;
     if place.id < newest && next != Some(place.id + 1) {
         return Err(pruned());
@@ -158,8 +184,10 @@ impl Watcher {
 
     /// Changes when another connection has committed.
     fn data_version(&self) -> Result<i64, SourceError> {
-        let mut statement =
-            self.connection.prepare_cached("PRAGMA data_version").map_err(failure)?;
+        let mut statement = self
+            .connection
+            .prepare_cached("PRAGMA data_version")
+            .map_err(failure)?;
         statement.query_row([], |row| row.get(0)).map_err(failure)
     }
 
@@ -193,7 +221,7 @@ impl Watcher {
 
 fn read_rows(snapshot: &Connection, after: i64) -> rusqlite::Result<Vec<Row>> {
     let mut statement = snapshot.prepare_cached(
-        "SELECT id, time, op, collection, document_id, before, after FROM changelog
+        "SELECT id, CAST(time AS INTEGER), op, collection, document_id, before, after FROM changelog
          WHERE id > ? ORDER BY id LIMIT ?",
     )?;
     let mut found = statement.query(params![after, limits::BATCH_CHANGES_MAX as i64])?;
@@ -212,7 +240,7 @@ fn read_rows(snapshot: &Connection, after: i64) -> rusqlite::Result<Vec<Row>> {
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         id: row.get(0)?,
-        time: row.get(1).unwrap_or_default(),
+        time: row.get(1)?,
         op: text(row.get_ref(2)?).unwrap_or_default(),
         collection: text(row.get_ref(3)?).unwrap_or_default(),
         document_id: text(row.get_ref(4)?).unwrap_or_default(),

@@ -22,7 +22,9 @@ type Outcome = Result<Written, DocumentsError>;
 pub(super) enum Command {
     Write(Request),
     /// Forgets the changelog up to here.
-    Prune { upto: i64 },
+    Prune {
+        upto: i64,
+    },
 }
 
 pub(super) struct Request {
@@ -48,7 +50,11 @@ pub(super) fn run(
         }
         let mut outcomes = outcomes.unwrap_or_default().into_iter();
         for request in requests {
-            let failed = || Err(DocumentsError::Unavailable(failed.clone().unwrap_or_default()));
+            let failed = || {
+                Err(DocumentsError::Unavailable(
+                    failed.clone().unwrap_or_default(),
+                ))
+            };
             // Whoever asked may have stopped waiting.
             let _ = request.reply.send(outcomes.next().unwrap_or_else(failed));
         }
@@ -117,7 +123,11 @@ fn write(connection: &Connection, request: &Request) -> rusqlite::Result<Outcome
             let count = connection
                 .prepare_cached("DELETE FROM document WHERE collection = ? AND id = ?")?
                 .execute(key)?;
-            Ok(Ok(if count == 0 { Written::Missing } else { Written::Deleted }))
+            Ok(Ok(if count == 0 {
+                Written::Missing
+            } else {
+                Written::Deleted
+            }))
         }
     }
 }
@@ -129,7 +139,11 @@ fn put(connection: &Connection, key: (&str, &str), body: &str) -> rusqlite::Resu
     connection
         .prepare_cached("INSERT OR REPLACE INTO document (collection, id, body) VALUES (?, ?, ?)")?
         .execute(params![key.0, key.1, body])?;
-    Ok(if exists { Written::Updated } else { Written::Inserted })
+    Ok(if exists {
+        Written::Updated
+    } else {
+        Written::Inserted
+    })
 }
 
 fn patch(
@@ -159,7 +173,9 @@ pub(super) fn stored(
 ) -> rusqlite::Result<Option<String>> {
     connection
         .prepare_cached("SELECT body FROM document WHERE collection = ? AND id = ?")?
-        .query_row(key, |row| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned()))
+        .query_row(key, |row| {
+            Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
+        })
         .optional()
 }
 
@@ -171,6 +187,8 @@ fn forget(connection: &Connection, upto: i64) -> rusqlite::Result<()> {
             "DELETE FROM changelog WHERE id <= min(?, (SELECT min(id) FROM changelog) + ?)",
         )?
         .execute(params![upto, limits::PRUNE_ROWS_MAX])?;
-    connection.prepare_cached("DELETE FROM changelog_pending")?.execute([])?;
+    connection
+        .prepare_cached("DELETE FROM changelog_pending")?
+        .execute([])?;
     Ok(())
 }

@@ -1,0 +1,356 @@
+//! Streams: complete, in order, resumable from every position, honest about what is lost.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use super::super::stream::{self, Wake};
+use super::*;
+use crate::limits;
+use crate::source::{Documents as _, Write};
+
+fn insert(connection: &Connection, range: std::ops::Range<u32>) {
+    for id in range {
+        connection
+            .execute(
+                "INSERT INTO document VALUES ('c', ?, '{}')",
+                [id.to_string()],
+            )
+            .unwrap();
+    }
+}
+
+async fn next_id(stream: &mut ChangeStream) -> u32 {
+    let event = event(&next_change(stream).await);
+    event["documentKey"]["_id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[track_caller]
+fn assert_lost(outcome: Result<impl Sized, SourceError>, reason: &str) {
+    match outcome.map(|_| ()) {
+        Err(SourceError::HistoryLost(found)) => assert!(found.contains(reason), "{found}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_starts_now_and_is_established_eagerly() {
+    let fixture = Fixture::new();
+    let connection = fixture.connection();
+    insert(&connection, 0..3);
+    let mut stream = fixture.watch().await;
+    assert!(stream.position().is_some());
+    insert(&connection, 3..6);
+    for id in 3..6 {
+        assert_eq!(next_id(&mut stream).await, id);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_after_every_position() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.watch().await;
+    let mut positions = vec![stream.position().unwrap().clone()];
+    insert(&fixture.connection(), 0..20);
+    let mut events = Vec::new();
+    for _ in 0..20 {
+        let delivery = next(&mut stream).await.unwrap();
+        events.push(delivery.change.unwrap());
+        positions.push(delivery.position.unwrap());
+    }
+    drop(stream);
+    insert(&fixture.connection(), 20..21);
+    for (index, position) in positions.iter().enumerate() {
+        let mut stream = fixture.watch_after(position).await.unwrap();
+        assert_eq!(stream.position(), Some(position));
+        for event in &events[index..] {
+            assert_eq!(&next_change(&mut stream).await, event);
+        }
+        assert_eq!(next_id(&mut stream).await, 20);
+    }
+}
+
+#[tokio::test]
+async fn a_position_survives_closing_the_store() {
+    let fixture = Fixture::new();
+    let position = fixture.watch().await.position().unwrap().clone();
+    insert(&fixture.connection(), 0..2);
+    let Fixture { directory, store } = fixture;
+    drop(store);
+    let store = SqliteStore::open(&directory.path().join("store.db"), "test").unwrap();
+    let fixture = Fixture { directory, store };
+    let mut stream = fixture.watch_after(&position).await.unwrap();
+    assert_eq!(
+        (next_id(&mut stream).await, next_id(&mut stream).await),
+        (0, 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_writers_are_seen_in_commit_order() {
+    const WRITERS: usize = 4;
+    const WRITES: usize = 500;
+    let fixture = Fixture::new();
+    let mut stream = fixture.watch().await;
+    for writer in 0..WRITERS {
+        let store = fixture.store.clone();
+        tokio::spawn(async move {
+            for n in 0..WRITES {
+                let put = Write::Put(format!(r#"{{"n":{n}}}"#));
+                store.write("c", &writer.to_string(), put).await.unwrap();
+            }
+        });
+    }
+    let mut expected = [0; WRITERS];
+    for place in 1..=WRITERS * WRITES {
+        let event = event(&next_change(&mut stream).await);
+        let id = event["_id"]["_data"].as_str().unwrap();
+        assert!(id.ends_with(&format!("-{place}")), "{id}");
+        let writer: usize = event["documentKey"]["_id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(event["fullDocument"]["n"], expected[writer]);
+        expected[writer] += 1;
+    }
+    assert_eq!(expected, [WRITES; WRITERS]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_programs_and_the_store_write_one_order() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.watch().await;
+    let connections = [fixture.connection(), fixture.connection()];
+    let threads = connections.map(|connection| {
+        std::thread::spawn(move || {
+            for _ in 0..200 {
+                connection.execute_batch("BEGIN IMMEDIATE; REPLACE INTO document SELECT 'c', 'count', json_object('n', coalesce((SELECT json_extract(body, '$.n') FROM document WHERE id = 'count'), 0) + 1); COMMIT").unwrap();
+            }
+        })
+    });
+    for n in 0..200 {
+        fixture
+            .store
+            .write("c", &format!("own{n}"), Write::Put("{}".into()))
+            .await
+            .unwrap();
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let (mut count, mut own) = (0, 0);
+    while count < 400 || own < 200 {
+        let event = event(&next_change(&mut stream).await);
+        if event["documentKey"]["_id"] == "count" {
+            count += 1;
+            assert_eq!(event["fullDocument"]["n"], count);
+        } else {
+            assert_eq!(event["documentKey"]["_id"], format!("own{own}"));
+            own += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rolled_back_transaction_is_never_seen() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.watch().await;
+    let connection = fixture.connection();
+    connection.execute_batch("BEGIN").unwrap();
+    insert(&connection, 0..5);
+    connection.execute_batch("ROLLBACK").unwrap();
+    insert(&connection, 5..6);
+    assert_eq!(next_id(&mut stream).await, 5);
+}
+
+const CHILD: &str = "CHANGECAST_TEST_STORE";
+
+/// The other half of the next test, in a process of its own; by itself it does nothing.
+#[test]
+fn the_other_process() {
+    let Ok(path) = std::env::var(CHILD) else {
+        return;
+    };
+    insert(&Connection::open(path).unwrap(), 0..10);
+}
+
+#[tokio::test]
+async fn another_process_is_seen() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.watch().await;
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "source::sqlite::tests::watching::the_other_process",
+            "--exact",
+        ])
+        .env(CHILD, fixture.path())
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{status:?}");
+    for id in 0..10 {
+        assert_eq!(next_id(&mut stream).await, id);
+    }
+}
+
+#[tokio::test]
+async fn poison_does_not_stop_the_stream() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.watch().await;
+    let connection = fixture.connection();
+    connection
+        .execute_batch(
+            "PRAGMA ignore_check_constraints = ON;
+             INSERT INTO document VALUES ('c', '1', 'garbage');
+             INSERT INTO document VALUES (CAST(x'ff' AS TEXT), x'fe00', CAST(x'7b2261223a22ff227d' AS TEXT));
+             INSERT INTO changelog (time, op, collection, document_id, before, after)
+                 VALUES ('noon', 5, 6.5, x'00', 7, x'ff')",
+        )
+        .unwrap();
+    insert(&connection, 9..10);
+    let first = event(&next_change(&mut stream).await);
+    assert_eq!(first["unavailable"], serde_json::json!(["fullDocument"]));
+    let second = event(&next_change(&mut stream).await);
+    assert_eq!(second["ns"]["coll"], "\u{fffd}");
+    assert_eq!(second["fullDocument"]["a"], "\u{fffd}");
+    let third = next(&mut stream).await.unwrap();
+    assert_eq!(event(third.change.as_ref().unwrap())["operationType"], "5");
+    assert_eq!(next_id(&mut stream).await, 9);
+    let mut again = fixture.watch_after(&third.position.unwrap()).await.unwrap();
+    assert_eq!(next_id(&mut again).await, 9);
+}
+
+#[tokio::test]
+async fn another_database_is_lost_history() {
+    let position = Fixture::new().watch().await.position().unwrap().clone();
+    assert_lost(
+        Fixture::new().watch_after(&position).await,
+        "another database",
+    );
+    let foreign = Position::new("resume token");
+    assert_lost(
+        Fixture::new().watch_after(&foreign).await,
+        "does not belong",
+    );
+}
+
+#[tokio::test]
+async fn a_restored_database_is_lost_history() {
+    let fixture = Fixture::new();
+    insert(&fixture.connection(), 0..1);
+    let copy = fixture.directory.path().join("copy.db");
+    let backup = fixture.connection();
+    backup
+        .execute("VACUUM INTO ?", [copy.to_str().unwrap()])
+        .unwrap();
+    let mut stream = fixture.watch().await;
+    insert(&fixture.connection(), 1..3);
+    next_id(&mut stream).await;
+    let position = stream.position().unwrap().clone();
+
+    let store = SqliteStore::open(&copy, "test").unwrap();
+    let options = || WatchOptions::start_after(Some(position.clone()));
+    assert_lost(store.watch(options()).await, "older than the position");
+    std::thread::sleep(Duration::from_millis(2));
+    insert(&Connection::open(&copy).unwrap(), 5..9);
+    assert_lost(store.watch(options()).await, "another course");
+}
+
+#[tokio::test]
+async fn a_pruned_position_is_lost_history() {
+    let fixture = Fixture::new();
+    let position = fixture.watch().await.position().unwrap().clone();
+    let connection = fixture.connection();
+    insert(&connection, 0..10);
+    connection
+        .execute_batch("DELETE FROM changelog WHERE id <= 1")
+        .unwrap();
+    assert_lost(fixture.watch_after(&position).await, "no longer has");
+    connection.execute_batch("DELETE FROM changelog").unwrap();
+    assert_lost(fixture.watch_after(&position).await, "no longer has");
+}
+
+#[tokio::test]
+async fn pruning_under_a_stream_is_lost_history() {
+    for pruned in [
+        "DELETE FROM changelog",
+        "DELETE FROM changelog WHERE id = 3",
+    ] {
+        let fixture = Fixture::new();
+        let mut stream = fixture.watch().await;
+        let connection = fixture.connection();
+        connection.execute_batch("BEGIN").unwrap();
+        insert(&connection, 0..5);
+        connection
+            .execute_batch(&format!("{pruned}; COMMIT"))
+            .unwrap();
+        let mut delivered = 0;
+        let end = loop {
+            match next(&mut stream).await {
+                Ok(_) => delivered += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_lost(Err::<(), _>(end), "no longer has");
+        assert!(delivered <= 2, "{delivered}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_pruned_save_the_newest() {
+    let fixture = Fixture::new();
+    let connection = fixture.connection();
+    let mut stream = fixture.watch().await;
+    connection.execute_batch("BEGIN").unwrap();
+    insert(&connection, 0..3500);
+    connection
+        .execute_batch("COMMIT; INSERT OR IGNORE INTO document VALUES ('c', 1, '{}')")
+        .unwrap();
+    for _ in 0..3500 {
+        let position = next(&mut stream).await.unwrap().position.unwrap();
+        fixture.store.acknowledge(&position).await;
+    }
+    // Prunings come before this write is answered.
+    fixture
+        .store
+        .write("c", "last", Write::Put("{}".into()))
+        .await
+        .unwrap();
+    let (oldest, pending): (i64, i64) = connection
+        .query_row(
+            "SELECT min(id), (SELECT count(*) FROM changelog_pending) FROM changelog",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!(oldest, 2002, "pruned at 1001 and at 2001");
+    assert_eq!(pending, 0);
+    assert!(3500 - oldest >= limits::CHANGELOG_KEPT_ROWS);
+}
+
+#[tokio::test]
+async fn dropping_a_stream_ends_its_thread() {
+    let fixture = Fixture::new();
+    let wake = Arc::new(Wake::default());
+    let open = || stream::open(&fixture.path(), "test".into(), Arc::clone(&wake), None).unwrap();
+    let (idle, blocked) = (open(), open());
+    let connection = fixture.connection();
+    connection.execute_batch("BEGIN").unwrap();
+    insert(
+        &connection,
+        0..u32::try_from(limits::DELIVERIES_MAX + 10).unwrap(),
+    );
+    connection.execute_batch("COMMIT").unwrap();
+    drop((idle, blocked));
+    let ended = async {
+        while Arc::strong_count(&wake) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), ended)
+        .await
+        .expect("both threads end");
+}
