@@ -13,6 +13,9 @@ pub const TOPIC_BYTES_MAX: usize = 320;
 /// Patterns in one subscription: each costs a comparison per entry.
 pub const TOPIC_COUNT_MAX: usize = 100;
 
+/// Levels of nesting in JSON from outside: the common limit of its parsers.
+pub const JSON_DEPTH_MAX: usize = 128;
+
 // ── Log ────────────────────────────────────────────────────────────────────────────────────────
 
 /// Bytes the log keeps before it trims the oldest entries: enough for hours of a busy collection,
@@ -170,5 +173,18 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of an event that the original page's frame repeats as HTML.
 pub const HTML_BYTES_MAX: usize = 256 << 10;
 
-/// How long one write to a WebSocket may be stuck before the connection is given up.
+/// How long one write may be stuck before the connection is given up: its client resumes.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection may be silent before the kernel asks whether the peer is still there.
+pub const TCP_IDLE: Duration = Duration::from_secs(30);
+
+/// How often it asks.
+pub const TCP_PROBE_EVERY: Duration = Duration::from_secs(10);
+
+/// How many unanswered questions end the connection.
+pub const TCP_PROBES: u32 = 3;
+
+/// Bytes of the kernel's memory that one connection's unread data may take (Linux doubles it for
+/// its own bookkeeping); left alone, it grows to 4 MiB for each client that does not read.
+pub const SOCKET_SEND_BYTES: usize = 64 << 10;

@@ -1,9 +1,8 @@
 //! What a request may ask of the store: names and bodies are checked before anything is written.
 
 use super::events::identified;
-use super::object::{Object, depth, quote};
+use super::object::{Object, depth, quote, readable};
 use crate::limits;
-use crate::model::extend_json;
 use crate::source::{DocumentsError, Write};
 
 /// A checked [`Write`]; bodies hold no `_id`.
@@ -92,7 +91,7 @@ pub(super) fn present(id: &str, body: &str) -> Result<String, DocumentsError> {
     let unreadable = |error: &dyn std::error::Error| {
         DocumentsError::Unavailable(format!("the stored document cannot be read: {error}"))
     };
-    let text = extend_json(body).map_err(|error| unreadable(&error))?;
+    let text = readable(body).map_err(|error| unreadable(&error))?;
     let mut object = Object::parse(&text).map_err(|error| unreadable(&error))?;
     object.remove("_id");
     Ok(identified(&quote(id), &object))

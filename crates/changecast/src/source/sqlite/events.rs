@@ -12,11 +12,11 @@
 use std::sync::Arc;
 
 use super::description::describe;
-use super::object::{Object, depth, join, quote};
+use super::object::{Object, depth, join, quote, readable};
 use crate::limits;
-use crate::model::{Change, Op, Timestamp, Topic, extend_json};
+use crate::model::{Change, Op, Timestamp, Topic};
 
-/// What the event holds besides the three images: names, of which none is longer than
+/// What the event holds besides its three large parts: names, of which none is longer than
 /// [`NAME_BYTES_MAX`], up to six times as long once they are escaped.
 const ENVELOPE_BYTES_MAX: usize = 256 << 10;
 
@@ -57,13 +57,13 @@ pub(super) struct Encoder {
 impl Encoder {
     /// The change that `row` tells of; none if it changed nothing.
     pub(super) fn change(&self, row: &Row) -> Option<Change> {
-        let mut images = Images::default();
+        let mut parts = Parts::default();
         let (before, after) = (
-            readable(row.before.as_deref()),
-            readable(row.after.as_deref()),
+            Image::read(row.before.as_deref()),
+            Image::read(row.after.as_deref()),
         );
-        let before = images.document(Images::BEFORE, &before);
-        let after = images.document(Images::FULL, &after);
+        let before = parts.document(Parts::BEFORE, &before);
+        let after = parts.document(Parts::FULL, &after);
         let op = Op::from_name(&row.op);
         if let (Op::Update | Op::Replace, Some(before), Some(after)) = (op, &before, &after)
             && before.members() == after.members()
@@ -71,15 +71,15 @@ impl Encoder {
             return None;
         }
         if op == Op::Update {
-            images.describe(before.as_ref(), after.as_ref());
+            parts.describe(before.as_ref(), after.as_ref());
         }
         let document_id = quote(clip(&row.document_id));
-        images.full = after.map(|after| identified(&document_id, &after));
-        images.before = before.map(|before| identified(&document_id, &before));
-        images.fit();
+        parts.full = after.map(|after| identified(&document_id, &after));
+        parts.before = before.map(|before| identified(&document_id, &before));
+        parts.fit(limits::ENTRY_BYTES_MAX - ENVELOPE_BYTES_MAX);
         let topic = self.topic(&row.collection);
         let key = format!(r#"{{"_id":{document_id}}}"#);
-        let event = self.event(row, &topic, &key, &images);
+        let event = self.event(row, &topic, &key, &parts);
         Some(Change {
             topic,
             op,
@@ -88,23 +88,23 @@ impl Encoder {
         })
     }
 
-    fn event(&self, row: &Row, topic: &Topic, key: &str, images: &Images) -> String {
+    fn event(&self, row: &Row, topic: &Topic, key: &str, parts: &Parts) -> String {
         let id = format!(r#"{{"_data":"{}-{}"}}"#, self.identity, row.id);
         let op = quote(clip(&row.op));
         let millis = u64::try_from(row.time).unwrap_or(0).min(TIME_MAX);
         let time = format!(r#"{{"$date":"{}"}}"#, Timestamp(millis));
         let (db, coll) = (quote(&self.name), quote(topic.collection()));
         let ns = format!(r#"{{"db":{db},"coll":{coll}}}"#);
-        let unavailable = images.unavailable();
+        let unavailable = parts.unavailable();
         let members = [
             ("_id", Some(&*id)),
             ("operationType", Some(&*op)),
             ("wallTime", Some(&*time)),
-            (Images::FULL, images.full.as_deref()),
+            (Parts::FULL, parts.full.as_deref()),
             ("ns", Some(&*ns)),
             ("documentKey", Some(key)),
-            (Images::DESCRIPTION, images.description.as_deref()),
-            (Images::BEFORE, images.before.as_deref()),
+            (Parts::DESCRIPTION, parts.description.as_deref()),
+            (Parts::BEFORE, parts.before.as_deref()),
             ("unavailable", unavailable.as_deref()),
         ];
         join(
@@ -126,23 +126,23 @@ impl Encoder {
 
 /// The parts of an event that can be large, or missing.
 #[derive(Default)]
-struct Images {
+struct Parts {
     full: Option<String>,
     description: Option<String>,
     before: Option<String>,
     missing: Vec<&'static str>,
 }
 
-impl Images {
+impl Parts {
     const FULL: &'static str = "fullDocument";
     const DESCRIPTION: &'static str = "updateDescription";
     const BEFORE: &'static str = "fullDocumentBeforeChange";
 
-    fn document<'t>(&mut self, name: &'static str, image: &'t Readable) -> Option<Object<'t>> {
+    fn document<'t>(&mut self, name: &'static str, image: &'t Image) -> Option<Object<'t>> {
         let text = match image {
-            Readable::Absent => return None,
-            Readable::Not => "",
-            Readable::Text(text) => text,
+            Image::Absent => return None,
+            Image::Unreadable => "",
+            Image::Text(text) => text,
         };
         let Ok(mut object) = Object::parse(text) else {
             self.missing.push(name);
@@ -161,10 +161,9 @@ impl Images {
         }
     }
 
-    /// Leaves out what the log would refuse, the dispensable first.
-    fn fit(&mut self) {
+    /// Leaves out what `room` bytes do not hold, the dispensable first.
+    fn fit(&mut self, room: usize) {
         let size = |part: &Option<String>| part.as_ref().map_or(0, String::len);
-        let room = limits::ENTRY_BYTES_MAX - ENVELOPE_BYTES_MAX;
         let mut bytes = size(&self.full) + size(&self.description) + size(&self.before);
         for (name, part) in [
             (Self::BEFORE, &mut self.before),
@@ -185,18 +184,20 @@ impl Images {
     }
 }
 
-/// An image, minified and with numbers that a browser keeps, if it can be sent.
-enum Readable {
+/// A row's image, minified and safe for every reader, if it can be sent.
+enum Image {
     Absent,
-    Not,
+    Unreadable,
     Text(String),
 }
 
-fn readable(image: Option<&str>) -> Readable {
-    match image {
-        None => Readable::Absent,
-        Some(text) if depth(text) > limits::DOCUMENT_DEPTH_MAX => Readable::Not,
-        Some(text) => extend_json(text).map_or(Readable::Not, Readable::Text),
+impl Image {
+    fn read(image: Option<&str>) -> Self {
+        match image {
+            None => Self::Absent,
+            Some(text) if depth(text) > limits::DOCUMENT_DEPTH_MAX => Self::Unreadable,
+            Some(text) => readable(text).map_or(Self::Unreadable, Self::Text),
+        }
     }
 }
 
@@ -209,4 +210,36 @@ pub(super) fn identified(id: &str, body: &Object<'_>) -> String {
 fn clip(name: &str) -> &str {
     name.get(..name.floor_char_boundary(NAME_BYTES_MAX))
         .unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Parts;
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_named() {
+        for (room, unavailable) in [
+            (9, None),
+            (8, Some(r#"["fullDocumentBeforeChange"]"#)),
+            (
+                5,
+                Some(r#"["fullDocumentBeforeChange","updateDescription"]"#),
+            ),
+            (
+                2,
+                Some(r#"["fullDocumentBeforeChange","updateDescription","fullDocument"]"#),
+            ),
+        ] {
+            let part = || Some("{ }".to_owned());
+            let (full, description, before) = (part(), part(), part());
+            let mut parts = Parts {
+                full,
+                description,
+                before,
+                missing: Vec::new(),
+            };
+            parts.fit(room);
+            assert_eq!(parts.unavailable().as_deref(), unavailable, "{room}");
+        }
+    }
 }

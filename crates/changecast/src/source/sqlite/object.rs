@@ -3,12 +3,15 @@
 //! Nothing here turns a number into a double, so what nobody touches keeps every digit. It knows
 //! JSON only, neither documents nor events.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use crate::model::{InvalidJson, extend_json};
 
 /// An object's members in their order; of a repeated key the last, as `JSON.parse` does.
 #[derive(Debug)]
@@ -95,6 +98,50 @@ pub(super) fn quote(text: &str) -> String {
     serde_json::to_string(text).expect("every text is a JSON string")
 }
 
+/// As [`extend_json`], and readable for those who refuse what is no Unicode: half of a surrogate
+/// pair becomes U+FFFD.
+pub(super) fn readable(text: &str) -> Result<String, InvalidJson> {
+    extend_json(&without_lone_surrogates(text))
+}
+
+fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    if !text.contains(r"\u") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = rest.find('\\') {
+        let (before, escape) = rest.split_at(place);
+        let is_pair = matches!(
+            (unit(escape), escape.get(6..).and_then(unit)),
+            (Some(0xD800..0xDC00), Some(0xDC00..0xE000))
+        );
+        let is_half = matches!(unit(escape), Some(0xD800..0xE000));
+        let bytes = if is_pair {
+            12
+        } else if is_half {
+            6
+        } else {
+            escape.floor_char_boundary(2)
+        };
+        let (escape, after) = escape.split_at(bytes);
+        out.push_str(before);
+        out.push_str(if is_half && !is_pair {
+            r"\ufffd"
+        } else {
+            escape
+        });
+        rest = after;
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The UTF-16 code unit of the escape that `text` starts with.
+fn unit(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix(r"\u")?.get(..4)?, 16).ok()
+}
+
 /// How many objects and arrays enclose the innermost value of a JSON text.
 pub(super) fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
@@ -136,6 +183,26 @@ mod tests {
     fn what_is_no_object_is_refused() {
         for text in ["", "[]", "1", "null", "\"x\"", "{", "{} {}", "{\"a\":1,}"] {
             assert!(Object::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced() {
+        for (text, expected) in [
+            (
+                r#"{"s":"\ud83d\uDE00 \u0041 \n \\ud800"}"#,
+                r#"{"s":"\ud83d\uDE00 \u0041 \n \\ud800"}"#,
+            ),
+            (
+                r#"{"\ud800":"\uDC00\ud800"}"#,
+                r#"{"\ufffd":"\ufffd\ufffd"}"#,
+            ),
+            (r#"["\ud800\ud800\udc00"]"#, r#"["\ufffd\ud800\udc00"]"#),
+        ] {
+            assert_eq!(readable(text).unwrap(), expected, "{text}");
+        }
+        for text in ["\\", "\\é", "\\u", "\\u12é", "\\ud800\\", "\"\\ud8"] {
+            assert!(readable(text).is_err(), "{text}");
         }
     }
 

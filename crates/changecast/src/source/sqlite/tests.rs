@@ -3,6 +3,8 @@
 mod changelog;
 mod documents;
 mod event;
+mod file;
+mod loss;
 mod random;
 mod watching;
 

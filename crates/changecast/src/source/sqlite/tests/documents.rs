@@ -241,6 +241,14 @@ async fn what_an_outsider_wrote_badly_is_read_as_far_as_it_goes() {
     );
     assert_eq!(put(store, "1", "{}").await, Written::Updated);
     assert_eq!(get(store, "2").await.unwrap(), r#"{"_id":"2","n":1}"#);
+    let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+    connection
+        .execute("INSERT INTO document VALUES ('c', '4', ?)", [&deep])
+        .unwrap();
+    assert_eq!(
+        get(store, "4").await.unwrap(),
+        format!(r#"{{"_id":"4",{}"#, &deep[1..])
+    );
     assert_eq!(
         get(store, "3").await.unwrap(),
         "{\"_id\":\"3\",\"s\":\"\u{fffd}\"}"
