@@ -47,8 +47,9 @@ async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
     let address = listener
         .local_addr()
         .map_err(|error| cannot_listen(address, &error))?;
-    let log = SqliteLog::open(&data.join("log.db"), Retention::default())
-        .map_err(|error| Failure::Run(error.to_string()))?;
+    let log_file = data.join("log.db");
+    let log = SqliteLog::open(&log_file, Retention::default())
+        .map_err(|error| Failure::Run(format!("cannot open {}: {error}", log_file.display())))?;
     let telemetry = Arc::new(Telemetry::new());
     let banner = Banner {
         address,

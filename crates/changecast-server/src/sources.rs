@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use changecast::source::Source;
+use changecast::source::{Source, SourceError};
 use changecast::source::mongodb::{MongoConfig, MongoSource, Scope};
 use changecast::source::sqlite::SqliteStore;
 use changecast::telemetry::Telemetry;
@@ -95,8 +95,9 @@ impl SourceConfig {
     ) -> Result<Arc<dyn Source>, Failure> {
         Ok(match self {
             Self::Embedded => {
-                let store = SqliteStore::open(&data.join("store.db"), EMBEDDED_NAME);
-                Arc::new(store.map_err(|error| Failure::Run(error.to_string()))?)
+                let file = data.join("store.db");
+                let store = SqliteStore::open(&file, EMBEDDED_NAME);
+                Arc::new(store.map_err(|error| cannot_open(&file, &error))?)
             }
             Self::Mongo(config) => {
                 let source = MongoSource::new(config, Arc::clone(telemetry));
@@ -120,6 +121,11 @@ fn split_namespace(namespace: &str) -> Result<(&str, &str), Failure> {
     Err(Failure::Configuration(format!(
         "Invalid ns {namespace:?}: {empty} is empty"
     )))
+}
+
+fn cannot_open(file: &Path, error: &SourceError) -> Failure {
+    let advice = error.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+    Failure::Run(format!("cannot open {}: {error}{advice}", file.display()))
 }
 
 fn configuration(error: impl std::fmt::Display) -> Failure {

@@ -63,6 +63,9 @@ pub const LAST_MAX: u32 = 10_000;
 /// Changes that a driver may be ahead of the runner.
 pub const DELIVERIES_MAX: usize = 1024;
 
+/// Bytes of events that a driver may be ahead of the runner; a single larger one goes alone.
+pub const DELIVERIES_BYTES_MAX: usize = 64 << 20;
+
 /// Changes in one append.
 pub const BATCH_CHANGES_MAX: usize = 1024;
 

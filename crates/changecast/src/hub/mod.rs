@@ -202,3 +202,6 @@ impl Shared {
         fed.covered = page.covered;
     }
 }
+
+#[cfg(test)]
+mod tests;

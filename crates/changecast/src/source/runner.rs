@@ -345,3 +345,6 @@ impl IdlePosition {
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
+
+#[cfg(test)]
+mod tests;

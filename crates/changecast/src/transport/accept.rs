@@ -13,12 +13,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use super::stall::StallGuard;
 use crate::limits;
 use crate::telemetry::Telemetry;
 
@@ -71,8 +73,9 @@ async fn serve(
     connections: Connections,
     _permit: OwnedSemaphorePermit,
 ) {
-    // Without it, small frames would wait for the peer's acknowledgement; failing costs latency only.
-    let _ = stream.set_nodelay(true);
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%error, %peer, "socket option refused");
+    }
     connections.telemetry.connection_opened();
     let router = connections.router.clone();
     let service = service_fn(move |request: Request<Incoming>| {
@@ -84,7 +87,7 @@ async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_TIMEOUT)
         .max_buf_size(limits::HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(StallGuard::new(stream)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
@@ -99,4 +102,18 @@ async fn serve(
         tracing::debug!(%error, %peer, "connection ended early");
     }
     connections.telemetry.connection_closed();
+}
+
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    // Without it, small frames would wait for the peer's acknowledgement.
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    // A peer that vanished without a word is noticed although nothing is sent, …
+    let probes = TcpKeepalive::new()
+        .with_time(limits::TCP_IDLE)
+        .with_interval(limits::TCP_PROBE_EVERY)
+        .with_retries(limits::TCP_PROBES);
+    socket.set_tcp_keepalive(&probes)?;
+    // … and one that stops reading pins no more than this of the kernel's memory.
+    socket.set_send_buffer_size(limits::SOCKET_SEND_BYTES)
 }

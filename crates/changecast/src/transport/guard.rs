@@ -83,29 +83,33 @@ fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str
         .map(|value| value.to_str().unwrap_or("\u{fffd}"))
 }
 
-/// Lets a request in, or refuses it with the reason; adds the CORS headers of allowed origins.
+/// Lets a request in, or refuses it with the reason; adds the CORS headers of allowed origins, and
+/// has no answer taken for anything but what it says it is.
 pub(super) async fn guard(
     State(policy): State<Arc<Policy>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if let Err(problem) = check(&policy, &request) {
-        return problem.into_response();
-    }
+    let mut response = match check(&policy, &request) {
+        Ok(()) => let_in(&policy, request, next).await,
+        Err(problem) => problem.into_response(),
+    };
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+async fn let_in(policy: &Policy, request: Request, next: Next) -> Response {
     let allowed = text(request.headers(), &header::ORIGIN)
         .filter(|origin| policy.allows_origin(origin))
         .and_then(|origin| HeaderValue::from_str(origin).ok());
     let is_preflight = request.method() == Method::OPTIONS
-        && request
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match (&allowed, is_preflight) {
         (Some(_), true) => StatusCode::NO_CONTENT.into_response(),
         _ => next.run(request).await,
     };
-    response
-        .headers_mut()
-        .append(header::VARY, HeaderValue::from_static("Origin"));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = allowed {
         allow(response.headers_mut(), origin, is_preflight);
     }

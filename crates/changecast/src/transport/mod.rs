@@ -16,6 +16,7 @@ mod problem;
 mod request;
 mod router;
 mod sse;
+mod stall;
 mod websocket;
 
 pub use accept::{Connections, accept};

@@ -1,7 +1,5 @@
 //! WebSocket (RFC 6455): the handshake, and a task that lends the socket to one subscription.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -221,17 +219,14 @@ impl Connection {
     }
 
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), End> {
-        let writing = async {
-            for message in messages {
-                self.socket.feed(message).await?;
-            }
-            self.socket.flush().await
-        };
-        within(limits::WRITE_TIMEOUT, writing).await
+        for message in messages {
+            self.socket.feed(message).await.map_err(|_| End::Gone)?;
+        }
+        self.flush().await
     }
 
     async fn flush(&mut self) -> Result<(), End> {
-        within(limits::WRITE_TIMEOUT, self.socket.flush()).await
+        self.socket.flush().await.map_err(|_| End::Gone)
     }
 
     /// Says why, and waits for the peer's own close so that nothing it was sent is cut off.
@@ -250,16 +245,6 @@ impl Connection {
         };
         // A peer that is gone, or never answers, has no claim to more.
         let _ = timeout(limits::CLOSE_TIMEOUT, closing).await;
-    }
-}
-
-async fn within(
-    limit: Duration,
-    writing: impl Future<Output = Result<(), Error>>,
-) -> Result<(), End> {
-    match timeout(limit, writing).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(End::Gone),
     }
 }
 

@@ -62,7 +62,7 @@ impl Hosts {
     }
 
     fn explain_code(&self, code: i32, message: &str) -> SourceError {
-        let words = first_words(message);
+        let words = server_sentence(message);
         match code {
             18 => self.refused(&words),
             13 => SourceError::Operator {
@@ -81,10 +81,12 @@ impl Hosts {
                 problem: format!("an image that is required was not kept: {words}"),
                 remedy: "ask for images with `whenAvailable` instead of `required`".into(),
             },
-            BSON_OBJECT_TOO_LARGE => SourceError::HistoryLost(format!(
-                "a change is larger than the 16 MB that MongoDB sends at once, so all changes \
-                 from it on until now are skipped: {words}"
-            )),
+            // Asking again from the same place would fail for ever.
+            BSON_OBJECT_TOO_LARGE => SourceError::HistoryLost(
+                "a change is larger than the 16 MB that MongoDB sends at once; it and all that \
+                 followed it until now are skipped"
+                    .into(),
+            ),
             code if HISTORY_LOST.contains(&code) => SourceError::HistoryLost(words),
             code => SourceError::Unavailable(format!("{words} (code {code})")),
         }
@@ -122,8 +124,9 @@ const NO_MATCHING_DOCUMENT: i32 = 47;
 const BSON_OBJECT_TOO_LARGE: i32 = 10334;
 
 /// The server cannot go on after a token: it no longer knows it, or never did, or cannot read it.
-const HISTORY_LOST: [i32; 10] = [
+const HISTORY_LOST: [i32; 11] = [
     9,     // FailedToParse: a token that is not hexadecimal
+    15,    // Overflow: a token that ends too soon
     136,   // CappedPositionLost
     260,   // InvalidResumeToken
     280,   // ChangeStreamFatalError
@@ -175,6 +178,13 @@ fn plain(text: &str) -> String {
         Some(first) if !second_is_upper => first.to_lowercase().chain(characters).collect(),
         _ => text.to_owned(),
     }
+}
+
+/// The innermost of a server's messages, up to the document it quotes: that may hold values.
+fn server_sentence(message: &str) -> String {
+    let inner = message.rsplit(":: caused by :: ").next().unwrap_or(message);
+    let (sentence, _) = inner.split_once('{').unwrap_or((inner, ""));
+    plain(&first_words(sentence.trim_end_matches([' ', ':', ','])))
 }
 
 fn first_words(message: &str) -> String {

@@ -123,7 +123,7 @@ impl Source for MongoSource {
         // The server tells where it stands, unless changes came with its first answer: then the
         // stream still stands where it was told to start.
         let told = cursor.resume_token().and_then(Token::from_driver);
-        if let Some(token) = told.filter(|token| start.is_new(token)) {
+        if let Some(token) = told.filter(|token| start.is_ahead(token)) {
             start.place = Place::After(token);
         } else if let (Place::Now, Some(time)) = (&start.place, position::time_after(&hello)) {
             start.place = Place::At(time);

@@ -53,6 +53,14 @@ impl Token {
         self.0.get_str("_data").ok()
     }
 
+    /// Tokens of a server that orders them otherwise count as new, so that none is left out.
+    fn is_after(&self, other: &Self) -> bool {
+        match (self.data(), other.data()) {
+            (Some(data), Some(other)) => data > other,
+            _ => self != other,
+        }
+    }
+
     /// When its change was committed: the first value of the text, after the byte that says so.
     pub(super) fn time(&self) -> Option<Timestamp> {
         let data = self.data()?;
@@ -87,10 +95,18 @@ pub(super) struct Start {
 impl Start {
     /// Whether what `token` tells has yet to be delivered.
     pub(super) fn is_new(&self, token: &Token) -> bool {
-        let floor = self.floor.as_ref().and_then(Token::data);
-        floor
-            .zip(token.data())
-            .is_none_or(|(floor, data)| data > floor)
+        self.floor
+            .as_ref()
+            .is_none_or(|floor| token.is_after(floor))
+    }
+
+    /// Whether `token` is further than the place: a position must never move back.
+    pub(super) fn is_ahead(&self, token: &Token) -> bool {
+        let place = match &self.place {
+            Place::After(place) => Some(place),
+            Place::Now | Place::At(_) => None,
+        };
+        self.is_new(token) && place.is_none_or(|place| token.is_after(place))
     }
 }
 

@@ -165,15 +165,11 @@ impl Follower {
     /// Nothing happened, but the server may have come further.
     fn take_idle_token(&mut self) -> Option<Delivery> {
         let token = self.cursor.resume_token().and_then(Token::from_driver)?;
-        if !self.start.is_new(&token) {
+        if !self.start.is_ahead(&token) {
             return None;
         }
         let position = self.positions.after(&token);
-        let place = Place::After(token);
-        if self.start.place == place {
-            return None;
-        }
-        self.start.place = place;
+        self.start.place = Place::After(token);
         Some(Delivery {
             change: None,
             position: Some(position),

@@ -4,7 +4,9 @@
 
 mod capture;
 mod errors;
+mod mongod;
 mod offline;
+mod outage;
 mod resume;
 mod scopes;
 
@@ -125,6 +127,15 @@ impl Followed {
         loop {
             if let Some(change) = self.delivery().await.expect("a delivery").change {
                 return change;
+            }
+        }
+    }
+
+    /// What ends the stream.
+    async fn error(&mut self) -> SourceError {
+        loop {
+            if let Err(error) = self.delivery().await {
+                return error;
             }
         }
     }

@@ -26,7 +26,11 @@ enum Event {
     Tick(u64),
     Board,
     Drain,
-    Steps { count: usize, take: usize, race: Race },
+    Steps {
+        count: usize,
+        take: usize,
+        race: Race,
+    },
     /// The connection breaks, and this was the last word that arrived.
     Reconnect(Index),
     Settle,
@@ -54,8 +58,11 @@ impl Race {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let race =
-        prop_oneof![Just(Race::Nothing), Just(Race::RingMovesOn), Just(Race::LogIsTrimmed)];
+    let race = prop_oneof![
+        Just(Race::Nothing),
+        Just(Race::RingMovesOn),
+        Just(Race::LogIsTrimmed)
+    ];
     prop_oneof![
         4 => vec(any::<bool>(), 1..6).prop_map(Event::Append),
         2 => (1..6_u64).prop_map(Event::Trim),

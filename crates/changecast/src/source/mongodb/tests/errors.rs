@@ -1,79 +1,9 @@
 //! What is said when it does not work, and what follows from it.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-use mongodb::bson::Timestamp;
-
 use super::super::position::{Place, Positions, Token};
+use super::mongod::{Mongod, first_error};
 use super::*;
 use crate::source::Remedy;
-
-/// A mongod of the test's own.
-struct Mongod {
-    process: Child,
-    uri: String,
-    _data: tempfile::TempDir,
-}
-
-impl Mongod {
-    fn start(arguments: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new(environment("CHANGECAST_TEST_MONGOD"))
-            .args([
-                "--bind_ip",
-                "127.0.0.1",
-                "--nounixsocket",
-                "--wiredTigerCacheSizeGB",
-                "0.25",
-            ])
-            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
-            .args(["--port", &port.to_string(), "--dbpath"])
-            .arg(data.path())
-            .arg("--logpath")
-            .arg(Path::new(data.path()).join("log"))
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            process,
-            uri: format!("127.0.0.1:{port}"),
-            _data: data,
-        }
-    }
-
-    fn source(&self, credentials: &str, options: &str) -> MongoSource {
-        let uri = format!("mongodb://{credentials}{}/{options}", self.uri);
-        source(MongoConfig::new(uri, "shop", orders()))
-    }
-
-    /// Tries until mongod has started: it says so to nobody.
-    async fn first_error(&self, source: &MongoSource) -> SourceError {
-        let attempts = async {
-            loop {
-                match watch_error(source, None).await {
-                    SourceError::Unavailable(_) => {}
-                    error => return error,
-                }
-            }
-        };
-        timeout(PATIENCE, attempts).await.expect("mongod starts")
-    }
-}
-
-impl Drop for Mongod {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 #[track_caller]
 fn check(error: &SourceError, remedy: Remedy, words: &str, advice: &str) {
@@ -114,7 +44,7 @@ async fn a_server_that_answers_passes_the_probe() {
 #[tokio::test]
 async fn what_an_operator_has_to_mend_is_said_with_its_remedy() {
     let mongod = Mongod::start(&["--auth"]);
-    let error = mongod.first_error(&mongod.source("ada:s3cret@", "")).await;
+    let error = first_error(&mongod.source("ada:s3cret@", "")).await;
     check(
         &error,
         Remedy::Operator,
@@ -122,11 +52,7 @@ async fn what_an_operator_has_to_mend_is_said_with_its_remedy() {
         "authSource",
     );
 
-    let direct = format!("mongodb://{}/?directConnection=true", mongod.uri);
-    let admin = Client::with_uri_str(direct)
-        .await
-        .unwrap()
-        .database("admin");
+    let admin = mongod.database("admin").await;
     let roles = ["root"].as_slice();
     admin
         .run_command(doc! { "createUser": "ada", "pwd": "s3cret", "roles": roles })
@@ -152,7 +78,7 @@ async fn what_an_operator_has_to_mend_is_said_with_its_remedy() {
 async fn a_replica_set_wants_to_be_initiated() {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     let source = mongod.source("", "?replicaSet=rs0&serverSelectionTimeoutMS=500");
-    let error = mongod.first_error(&source).await;
+    let error = first_error(&source).await;
     check(
         &error,
         Remedy::Operator,
@@ -161,37 +87,46 @@ async fn a_replica_set_wants_to_be_initiated() {
     );
 }
 
-/// A position like those of `source`, but of another time.
-async fn position_at(source: &MongoSource, seconds: impl Fn(u32) -> u32) -> Option<Position> {
-    let text = follow(source, None).await.position().unwrap();
+/// `source`'s present position, moved to another time.
+async fn moved(
+    source: &MongoSource,
+    position: Option<Position>,
+    seconds: impl Fn(u32) -> u32,
+) -> Option<Position> {
     let positions = Positions::new(&source.watched);
-    let Place::After(token) = positions.start(Some(&text)).unwrap().place else {
-        panic!("a token at first");
+    let Place::After(token) = positions.start(position.as_ref()).unwrap().place else {
+        panic!("not a token");
     };
-    let Timestamp { time, .. } = token.time().unwrap();
-    let mut document: Document = mongodb::bson::deserialize_from_bson(
-        mongodb::bson::serialize_to_bson(&token.for_driver().unwrap()).unwrap(),
-    )
-    .unwrap();
-    let data = document.get_str("_data").unwrap();
-    let moved = format!("82{:08X}{}", seconds(time), &data[10..]);
-    document.insert("_data", moved);
+    let bytes = mongodb::bson::serialize_to_vec(&token.for_driver().unwrap()).unwrap();
+    let mut token_document = Document::from_reader(&*bytes).unwrap();
+    let data = token_document.get_str("_data").unwrap();
+    let time = seconds(token.time().unwrap().time);
+    let data = format!("82{time:08X}{}", &data[10..]);
+    token_document.insert("_data", data);
+    Some(positions.after(&as_token(token_document)))
+}
+
+fn as_token(document: Document) -> Token {
     let token = mongodb::bson::deserialize_from_bson(document.into()).unwrap();
-    Some(positions.after(&Token::from_driver(token).unwrap()))
+    Token::from_driver(token).unwrap()
 }
 
 #[tokio::test]
 async fn lost_history_is_told_from_a_passing_fault() {
     let bed = Bed::new().await;
     let source = bed.source(orders());
-    let early = position_at(&source, |_| 1).await;
-    check(
-        &watch_error(&source, early).await,
-        Remedy::Gap,
-        "history lost",
-        "",
-    );
-    let late = position_at(&source, |seconds| seconds + 3600).await;
+    let mut stream = follow(&source, None).await;
+    bed.insert_orders(1..2).await;
+    stream.change().await;
+    let position = stream.position();
+
+    let unknown = moved(&source, position.clone(), |seconds| seconds - 1).await;
+    let error = match try_follow(&source, unknown).await {
+        Ok(stream) => Followed { stream }.error().await,
+        Err(error) => error,
+    };
+    check(&error, Remedy::Gap, "resume token was not found", "");
+    let late = moved(&source, position, |seconds| seconds + 3600).await;
     check(
         &watch_error(&source, late).await,
         Remedy::Gap,
@@ -220,8 +155,7 @@ async fn a_token_that_is_none_is_lost_history() {
         doc! { "x": 1 },
         doc! {},
     ] {
-        let token = mongodb::bson::deserialize_from_bson(token.into()).unwrap();
-        let position = positions.after(&Token::from_driver(token).unwrap());
+        let position = positions.after(&as_token(token));
         check(
             &watch_error(&source, Some(position)).await,
             Remedy::Gap,
@@ -254,11 +188,7 @@ async fn a_change_too_large_to_be_sent_ends_in_a_gap() {
         .update_one(doc! {}, doc! { "$set": { "more": 1 } })
         .await
         .unwrap();
-    let error = loop {
-        if let Err(error) = stream.delivery().await {
-            break error;
-        }
-    };
+    let error = stream.error().await;
     check(&error, Remedy::Gap, "larger than the 16 MB", "");
 }
 
@@ -271,10 +201,6 @@ async fn a_required_image_that_is_missing_is_for_the_operator() {
         .update_one(doc! {}, doc! { "$set": { "more": 1 } })
         .await
         .unwrap();
-    let error = loop {
-        if let Err(error) = stream.delivery().await {
-            break error;
-        }
-    };
-    check(&error, Remedy::Operator, "required", "whenAvailable");
+    let error = stream.error().await;
+    check(&error, Remedy::Operator, "was not kept", "whenAvailable");
 }

@@ -68,7 +68,7 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
         ),
         (
             "mongodb://localhost/sh%20op",
-            "not a name of a MongoDB database",
+            "illegal character in database name",
         ),
         ("mongodb://ada:s3cret@localhost:port/shop", "port"),
         ("mongodb://ada:s3c/ret@localhost/shop", "percent-encode"),
@@ -89,6 +89,47 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
         Scope::Collections(Vec::new()),
     );
     assert!(refused(Ok(nothing)).contains("empty list"));
+    let dotted = MongoConfig::new("mongodb://localhost", "sh.op", Scope::Database);
+    assert!(refused(Ok(dotted)).contains("not a name of a MongoDB database"));
+}
+
+#[test]
+fn a_server_error_says_what_follows() {
+    let hosts = source(MongoConfig::new(
+        "mongodb://one,two:1",
+        "shop",
+        Scope::Database,
+    ))
+    .hosts;
+    for (code, message, expected) in [
+        (
+            286,
+            "Executor error during getMore :: caused by :: Resume of change stream was not \
+             possible, as the resume point may no longer be in the oplog.",
+            "history lost: resume of change stream was not possible, as the resume point may no \
+             longer be in the oplog",
+        ),
+        (
+            280,
+            "cannot resume stream; the resume token was not found. {_data: \"82\"}",
+            "history lost: cannot resume stream; the resume token was not found",
+        ),
+        (
+            11600,
+            "interrupted at shutdown",
+            "interrupted at shutdown (code 11600)",
+        ),
+        (
+            13,
+            "not authorized on shop to execute command { aggregate: \"secret\" }",
+            "one:27017, two:1 does not permit it: not authorized on shop to execute command",
+        ),
+    ] {
+        let answer = doc! { "code": code, "errmsg": message };
+        let answer = mongodb::bson::deserialize_from_document(answer).unwrap();
+        let error = mongodb::error::ErrorKind::Command(answer).into();
+        assert_eq!(hosts.explain(&error).to_string(), expected);
+    }
 }
 
 #[test]

@@ -1,0 +1,28 @@
+//! The product as its users meet it: every test starts the real binary on a free port with a data
+//! directory of its own, and talks to it over the network.
+//!
+//! Tests are named after the behaviour; a leading `s0_14` or `g5` cites the row of the original's
+//! behaviour or the guarantee that it shows. Nobody sleeps to wait: a test waits for an event, and
+//! only a fault runs into [`support::PATIENCE`].
+
+#![allow(clippy::indexing_slicing, reason = "a test that panics has failed, as it should")]
+
+mod support;
+
+mod caps;
+mod cli;
+mod config;
+mod documents;
+mod drain;
+mod guard;
+mod health;
+mod logging;
+mod mongodb;
+mod page;
+mod restart;
+mod resume;
+mod since;
+mod socket;
+mod topics;
+mod websocket;
+mod wire;

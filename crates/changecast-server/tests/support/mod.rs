@@ -1,0 +1,35 @@
+//! A server to test, and clients that show exactly what came over the wire.
+
+mod change;
+mod http;
+mod mongod;
+mod ndjson;
+mod other_program;
+mod process;
+mod server;
+mod sse;
+mod subscriber;
+mod websocket;
+
+use std::time::Duration;
+
+pub(crate) use change::{Change, Entry, numbers};
+pub(crate) use http::{Answer, Body, Connection, exchange};
+pub(crate) use mongod::{Mongod, insert_surely, shared_mongo, until};
+pub(crate) use ndjson::NdjsonClient;
+pub(crate) use other_program::OtherProgram;
+pub(crate) use process::{Outcome, Process, run};
+pub(crate) use server::TestServer;
+pub(crate) use sse::{SseBlock, SseClient};
+pub(crate) use subscriber::{Control, Message, Subscriber};
+pub(crate) use websocket::{RawFrame, RawWebSocket, WsClient};
+
+/// How long anything may take before a test calls it missing: far more than it ever takes, so that
+/// a busy machine fails nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits for what has to come.
+pub(crate) async fn soon<T>(what: &str, coming: impl IntoFuture<Output = T>) -> T {
+    let outcome = tokio::time::timeout(PATIENCE, coming).await;
+    outcome.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain: {what}"))
+}
