@@ -31,9 +31,7 @@ const MARK: &[u8] = b"@@";
 fn main() -> Result<()> {
     let uri = std::env::var("CHANGECAST_TEST_MONGO")
         .map_err(|_| "CHANGECAST_TEST_MONGO is not set: run scripts/bench mongodb")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(bench(&uri))
 }
 
@@ -45,11 +43,7 @@ async fn bench(uri: &str) -> Result<()> {
         out,
         "{INSERTS} inserts of 200 bytes, {INSERTS_PER_CALL} a call; then {PACED} single ones, one every {PACE:?}\n"
     )?;
-    writeln!(
-        out,
-        "{:<28}{:>14}{:>8}{:>10}{:>10}",
-        "", "inserts/s", "ratio", "p50 ms", "p99 ms"
-    )?;
+    writeln!(out, "{:<28}{:>14}{:>8}{:>10}{:>10}", "", "inserts/s", "ratio", "p50 ms", "p99 ms")?;
     let base = raw_loop(&database.collection("raw")).await?;
     report("the driver's own loop", &base, &base)?;
     for count in SUBSCRIBERS {
@@ -110,12 +104,7 @@ async fn carried(
         tokio::spawn(async move {
             let (mut buffer, mut carry) = (vec![0; 64 << 10], Vec::new());
             while let Ok(size @ 1..) = stream.read(&mut buffer).await {
-                note(
-                    buffer.get(..size).unwrap_or_default(),
-                    &mut carry,
-                    &seen,
-                    &sender,
-                );
+                note(buffer.get(..size).unwrap_or_default(), &mut carry, &seen, &sender);
             }
         });
     }
@@ -126,9 +115,7 @@ async fn carried(
 async fn subscribe(port: u16) -> Result<TcpStream> {
     loop {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream
-            .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .await?;
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
         let mut head = Vec::new();
         while !head.windows(11).any(|window| window == b"\"waiting\":[") {
             stream.read_buf(&mut head).await?;
@@ -146,9 +133,7 @@ fn note(bytes: &[u8], carry: &mut Vec<u8>, seen: &AtomicU64, stamps: &mpsc::Send
     let mut done = 0;
     let now = nanos();
     // A stamp is MARK, 19 digits, MARK.
-    while let Some(at) = carry
-        .get(done..)
-        .and_then(|rest| rest.windows(2).position(|w| w == MARK))
+    while let Some(at) = carry.get(done..).and_then(|rest| rest.windows(2).position(|w| w == MARK))
     {
         let Some(digits) = carry.get(done + at + 2..done + at + 21) else {
             break;
@@ -172,9 +157,7 @@ async fn measure(
     let started = Instant::now();
     let mut inserted = 0;
     while inserted < INSERTS {
-        collection
-            .insert_many((0..INSERTS_PER_CALL).map(|_| document()))
-            .await?;
+        collection.insert_many((0..INSERTS_PER_CALL).map(|_| document())).await?;
         inserted += INSERTS_PER_CALL;
     }
     all_have(counters, INSERTS).await?;
@@ -195,21 +178,13 @@ async fn measure(
         let index = ((latencies.len() as f64 - 1.0) * share) as usize;
         Duration::from_nanos(latencies.get(index).copied().unwrap_or(0))
     };
-    Ok(Figures {
-        per_second,
-        p50: at(0.5),
-        p99: at(0.99),
-    })
+    Ok(Figures { per_second, p50: at(0.5), p99: at(0.99) })
 }
 
 async fn all_have(counters: &[Arc<AtomicU64>], expected: u64) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        let least = counters
-            .iter()
-            .map(|seen| seen.load(Ordering::Relaxed))
-            .min()
-            .unwrap_or(0);
+        let least = counters.iter().map(|seen| seen.load(Ordering::Relaxed)).min().unwrap_or(0);
         if least >= expected {
             return Ok(());
         }
@@ -239,15 +214,7 @@ impl Server {
     fn start(uri: &str, namespace: &str) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_changecast"))
-            .args([
-                "--port=0",
-                "--logging=error",
-                "--mongo",
-                uri,
-                "--ns",
-                namespace,
-                "--data",
-            ])
+            .args(["--port=0", "--logging=error", "--mongo", uri, "--ns", namespace, "--data"])
             .arg(data.path())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -256,11 +223,7 @@ impl Server {
             let line = line?;
             if let Some((_, rest)) = line.split_once("page      http://127.0.0.1:") {
                 let port = rest.trim_end_matches('/').parse()?;
-                return Ok(Self {
-                    child,
-                    port,
-                    _data: data,
-                });
+                return Ok(Self { child, port, _data: data });
             }
         }
         Err("changecast did not say where it listens".into())

@@ -51,30 +51,15 @@ pub(crate) struct ServeArguments {
     pub(crate) address: Option<IpAddr>,
 
     /// MongoDB to watch [default with --ns: mongodb://localhost]
-    #[arg(
-        long,
-        env = "CHANGECAST_MONGO",
-        value_name = "URI",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "CHANGECAST_MONGO", value_name = "URI", hide_env_values = true)]
     pub(crate) mongo: Option<String>,
 
     /// What to watch there: db.collection or db.*; repeatable [default with --mongo: test.test]
-    #[arg(
-        long,
-        env = "CHANGECAST_NS",
-        value_name = "DB.COLLECTION",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "CHANGECAST_NS", value_name = "DB.COLLECTION", value_delimiter = ',')]
     pub(crate) ns: Vec<String>,
 
     /// A database to watch, as a URL with its options; repeatable
-    #[arg(
-        long,
-        env = "CHANGECAST_SOURCE",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "CHANGECAST_SOURCE", value_name = "URL", hide_env_values = true)]
     pub(crate) source: Vec<String>,
 
     /// Directory of the log and the embedded store [default: ./changecast-data]
@@ -94,21 +79,11 @@ pub(crate) struct ServeArguments {
     pub(crate) documents: Option<Documents>,
 
     /// Web origin whose pages may read and write here, such as https://example.org; repeatable
-    #[arg(
-        long,
-        env = "CHANGECAST_ALLOW_ORIGIN",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "CHANGECAST_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<String>,
 
     /// Host name this server answers to besides localhost and IP addresses; repeatable
-    #[arg(
-        long,
-        env = "CHANGECAST_ALLOW_HOST",
-        value_name = "NAME",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "CHANGECAST_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub(crate) allow_host: Vec<String>,
 
     /// Log more, and serve the page's files from the source tree so that an edit shows on reload
@@ -209,17 +184,13 @@ fn spell_as_we_do(argument: OsString) -> OsString {
         return argument;
     };
     let option = option.strip_prefix('-').unwrap_or(option);
-    let (name, value) = option
-        .split_once('=')
-        .map_or((option, None), |(n, v)| (n, Some(v)));
+    let (name, value) = option.split_once('=').map_or((option, None), |(n, v)| (n, Some(v)));
     let is_long = name.len() > 1 && name.starts_with(|first: char| first.is_ascii_lowercase());
     if !is_long {
         return argument;
     }
     let name = name.replace('_', "-");
-    value
-        .map_or_else(|| format!("--{name}"), |value| format!("--{name}={value}"))
-        .into()
+    value.map_or_else(|| format!("--{name}"), |value| format!("--{name}={value}")).into()
 }
 
 fn read_bool(text: &str) -> Result<bool, String> {
@@ -244,9 +215,7 @@ mod tests {
     fn parse(arguments: &[&str]) -> ServeArguments {
         let all = std::iter::once("changecast").chain(arguments.iter().copied());
         let all = all.map(|argument| spell_as_we_do(argument.into()));
-        Arguments::try_parse_from(all)
-            .expect("they can be read")
-            .serve
+        Arguments::try_parse_from(all).expect("they can be read").serve
     }
 
     #[test]

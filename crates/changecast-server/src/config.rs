@@ -103,12 +103,7 @@ impl Config {
             Some(Verb::Demo(given)) => (given, true),
             None => (arguments.serve, false),
         };
-        let file = given
-            .config
-            .as_deref()
-            .map(File::read)
-            .transpose()?
-            .unwrap_or_default();
+        let file = given.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let data = given.data.clone().or(file.data.clone());
         let data = match data {
             Some(directory) => Data::Directory(directory),
@@ -123,10 +118,7 @@ impl Config {
             check_origin(origin)?;
         }
         Ok(Self {
-            address: given
-                .address
-                .or(file.address)
-                .unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            address: given.address.or(file.address).unwrap_or(Ipv4Addr::LOCALHOST.into()),
             port: given.port.or(file.port).unwrap_or(8888),
             data,
             sources,
@@ -143,22 +135,11 @@ impl Config {
 fn sources(given: &ServeArguments, file: &File) -> Result<Vec<SourceConfig>, Failure> {
     let mut sources = Vec::new();
     let mongo = given.mongo.as_deref().or(file.mongo.as_deref());
-    let namespaces = if given.ns.is_empty() {
-        &file.ns
-    } else {
-        &given.ns
-    };
+    let namespaces = if given.ns.is_empty() { &file.ns } else { &given.ns };
     if mongo.is_some() || !namespaces.is_empty() {
         let default_ns = [DEFAULT_NS.to_owned()];
-        let namespaces = if namespaces.is_empty() {
-            &default_ns[..]
-        } else {
-            namespaces
-        };
-        sources.extend(SourceConfig::of_namespaces(
-            mongo.unwrap_or(DEFAULT_MONGO),
-            namespaces,
-        )?);
+        let namespaces = if namespaces.is_empty() { &default_ns[..] } else { namespaces };
+        sources.extend(SourceConfig::of_namespaces(mongo.unwrap_or(DEFAULT_MONGO), namespaces)?);
     }
     for url in &given.source {
         sources.push(SourceConfig::of_url(url)?);
@@ -170,11 +151,7 @@ fn sources(given: &ServeArguments, file: &File) -> Result<Vec<SourceConfig>, Fai
         sources.push(SourceConfig::Embedded);
     }
     for (index, source) in sources.iter().enumerate() {
-        if sources
-            .iter()
-            .take(index)
-            .any(|other| other.name() == source.name())
-        {
+        if sources.iter().take(index).any(|other| other.name() == source.name()) {
             return Err(Failure::Configuration(format!(
                 "two sources are named {:?}: give one of them another with name=",
                 source.name()
@@ -190,10 +167,7 @@ impl SourceTable {
         let singles = [
             ("name", &self.name),
             ("full_document", &self.full_document),
-            (
-                "full_document_before_change",
-                &self.full_document_before_change,
-            ),
+            ("full_document_before_change", &self.full_document_before_change),
         ];
         for (key, value) in singles {
             options.extend_pairs(value.iter().map(|value| (key, value)));
@@ -203,10 +177,7 @@ impl SourceTable {
         if options.is_empty() {
             return Ok(self.url.clone());
         }
-        let has_path = self
-            .url
-            .split_once("://")
-            .is_some_and(|(_, rest)| rest.contains('/'));
+        let has_path = self.url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
         if !has_path {
             return Err(Failure::Configuration(
                 "a source's url lacks the database: write mongodb://host/database".into(),
@@ -237,20 +208,14 @@ impl Logging {
     fn of(flags: LoggingArguments, file: LoggingArguments, debug: bool) -> Self {
         let default_level = if debug { Level::Debug } else { Level::Info };
         let path = flags.log_file_prefix.or(file.log_file_prefix);
-        let to_stderr = flags
-            .log_to_stderr
-            .or(file.log_to_stderr)
-            .unwrap_or(path.is_none());
+        let to_stderr = flags.log_to_stderr.or(file.log_to_stderr).unwrap_or(path.is_none());
         let max_size = flags.log_file_max_size.or(file.log_file_max_size);
         let backup_count = flags.log_file_num_backups.or(file.log_file_num_backups);
         let mode = flags.log_rotate_mode.or(file.log_rotate_mode);
         let when = flags.log_rotate_when.or(file.log_rotate_when);
         Self {
             level: flags.logging.or(file.logging).unwrap_or(default_level),
-            format: flags
-                .log_format
-                .or(file.log_format)
-                .unwrap_or(LogFormat::Text),
+            format: flags.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             to_stderr,
             file: path.map(|path| LogFile {
                 path,
@@ -270,11 +235,7 @@ impl File {
             .map_err(|error| Failure::Configuration(format!("cannot read {shown}: {error}")))?;
         toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(0, |span| {
-                text.bytes()
-                    .take(span.start)
-                    .filter(|byte| *byte == b'\n')
-                    .count()
-                    + 1
+                text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
             });
             let message = error.message();
             let hint = nearest_name(message).map(|name| format!(" (did you mean {name}?)"));
@@ -301,10 +262,7 @@ impl File {
 /// of `a`, `b`".
 fn nearest_name(message: &str) -> Option<&str> {
     let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = message
-        .starts_with("unknown field")
-        .then(|| names.next())
-        .flatten()?;
+    let unknown = message.starts_with("unknown field").then(|| names.next()).flatten()?;
     names
         .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
         .filter(|(distance, _)| *distance <= 3)

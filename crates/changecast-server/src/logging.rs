@@ -26,20 +26,12 @@ pub(crate) fn start(config: &Logging) {
         Level::None => LevelFilter::OFF,
     };
     // Libraries speak up only when something is wrong.
-    let filter = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("changecast", level);
-    let file = config
-        .file
-        .as_ref()
-        .map(|file| lines(config.format, LogTo::file(file)));
-    let stderr = config
-        .to_stderr
-        .then(|| lines(config.format, LogTo::Stderr));
+    let filter =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("changecast", level);
+    let file = config.file.as_ref().map(|file| lines(config.format, LogTo::file(file)));
+    let stderr = config.to_stderr.then(|| lines(config.format, LogTo::Stderr));
     let layers = stderr.into_iter().chain(file).collect::<Vec<_>>();
-    tracing_subscriber::registry()
-        .with(layers.with_filter(filter))
-        .init();
+    tracing_subscriber::registry().with(layers.with_filter(filter)).init();
 }
 
 fn lines(format: LogFormat, to: LogTo) -> Box<dyn Layer<Registry> + Send + Sync> {
@@ -47,11 +39,7 @@ fn lines(format: LogFormat, to: LogTo) -> Box<dyn Layer<Registry> + Send + Sync>
         LogFormat::Text => {
             use std::io::IsTerminal;
             let is_terminal = matches!(to, LogTo::Stderr) && io::stderr().is_terminal();
-            layer()
-                .with_writer(to)
-                .with_target(false)
-                .with_ansi(is_terminal)
-                .boxed()
+            layer().with_writer(to).with_target(false).with_ansi(is_terminal).boxed()
         }
         LogFormat::Json => layer().with_writer(to).with_target(false).json().boxed(),
     }
@@ -81,10 +69,7 @@ impl Write for LogTo {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stderr => io::stderr().write(bytes),
-            Self::File(file) => file
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .write(bytes),
+            Self::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes),
         }
     }
 

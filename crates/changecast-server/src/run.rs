@@ -32,36 +32,24 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
             "{path} is in use by another changecast: end that one, or choose another --data directory"
         ))
     })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Run(format!("cannot start: {error}")))?;
     runtime.block_on(serve(config, &data.path))
 }
 
 async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
     let address = SocketAddr::new(config.address, config.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| cannot_listen(address, &error))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| cannot_listen(address, &error))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
     let log_file = data.join("log.db");
     let log = SqliteLog::open(&log_file, Retention::default())
         .map_err(|error| Failure::Run(format!("cannot open {}: {error}", log_file.display())))?;
     let telemetry = Arc::new(Telemetry::new());
     let banner = Banner {
         address,
-        sources: config
-            .sources
-            .iter()
-            .map(|source| source.describe(data))
-            .collect(),
-        has_store: config
-            .sources
-            .iter()
-            .any(|source| matches!(source, SourceConfig::Embedded)),
+        sources: config.sources.iter().map(|source| source.describe(data)).collect(),
+        has_store: config.sources.iter().any(|source| matches!(source, SourceConfig::Embedded)),
     };
     let mut sources = Vec::new();
     for source in config.sources {
@@ -71,20 +59,12 @@ async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
     let server = Server::new(ServerConfig {
         log: Arc::new(log),
         sources,
-        policy: Policy {
-            hosts: config.allow_host,
-            origins: config.allow_origin,
-        },
-        page: PageConfig {
-            cache_size: config.cache_size,
-            from_disk: config.debug,
-        },
+        policy: Policy { hosts: config.allow_host, origins: config.allow_origin },
+        page: PageConfig { cache_size: config.cache_size, from_disk: config.debug },
         telemetry,
     });
     let ended = end_signal()?;
-    banner
-        .print()
-        .map_err(|error| Failure::Run(format!("cannot write to stdout: {error}")))?;
+    banner.print().map_err(|error| Failure::Run(format!("cannot write to stdout: {error}")))?;
     server.serve(listener, ended).await;
     Ok(())
 }
@@ -138,33 +118,21 @@ impl DataDirectory {
         match data {
             Data::Directory(path) => {
                 fs::create_dir_all(path).map_err(|error| cannot_use(path, &error))?;
-                Ok(Self {
-                    path: path.clone(),
-                    _temporary: None,
-                })
+                Ok(Self { path: path.clone(), _temporary: None })
             }
             Data::Temporary => {
-                let directory = tempfile::Builder::new()
-                    .prefix("changecast-demo-")
-                    .tempdir();
+                let directory = tempfile::Builder::new().prefix("changecast-demo-").tempdir();
                 let directory = directory.map_err(|error| {
                     Failure::Run(format!("cannot make a temporary directory: {error}"))
                 })?;
-                Ok(Self {
-                    path: directory.path().to_owned(),
-                    _temporary: Some(directory),
-                })
+                Ok(Self { path: directory.path().to_owned(), _temporary: Some(directory) })
             }
         }
     }
 
     fn lock_file(&self) -> Result<File, Failure> {
         let path = self.path.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
         file.map_err(|error| cannot_use(&path, &error))
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use changecast::source::{Source, SourceError};
 use changecast::source::mongodb::{MongoConfig, MongoSource, Scope};
 use changecast::source::sqlite::SqliteStore;
+use changecast::source::{Source, SourceError};
 use changecast::telemetry::Telemetry;
 
 use crate::Failure;
@@ -118,9 +118,7 @@ fn split_namespace(namespace: &str) -> Result<(&str, &str), Failure> {
         (_, "") => "the collection, after the dot,",
         _ => return Ok((database, collection)),
     };
-    Err(Failure::Configuration(format!(
-        "Invalid ns {namespace:?}: {empty} is empty"
-    )))
+    Err(Failure::Configuration(format!("Invalid ns {namespace:?}: {empty} is empty")))
 }
 
 fn cannot_open(file: &Path, error: &SourceError) -> Failure {

@@ -57,7 +57,11 @@ async fn g10_a_body_that_does_not_come_is_not_waited_for_without_end() {
 #[tokio::test]
 async fn what_is_not_http_is_closed_and_disturbs_nobody() {
     let server = TestServer::start().await;
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"\r\n\r\nhello\r\n\r\n", &[0xff; 5000]] {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"\r\n\r\nhello\r\n\r\n",
+        &[0xff; 5000],
+    ] {
         let mut connection = Connection::open(server.address()).await;
         connection.send(garbage).await;
         connection.until_closed().await;

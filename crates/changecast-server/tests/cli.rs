@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::support::{Outcome, Process, TestServer, run};
 
@@ -41,12 +42,36 @@ async fn s0_01_s0_02_s0_03_s0_10_help_spells_the_originals_flags_and_defaults() 
     let help = run(&["--help"]).await.stdout;
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "--port", "[default: 8888]", "--mongo", "mongodb://localhost", "--ns", "test.test",
-        "--debug", "--logging", "[default: info]", "--log-to-stderr", "--log-file-prefix",
-        "--log-file-max-size", "[default: 100000000]", "--log-file-num-backups", "[default: 10]",
-        "--log-rotate-mode", "[default: size]", "--log-rotate-when", "[default: midnight]",
-        "--cache-size", "[default: 5]", "--address", "[default: 127.0.0.1]", "--data", "--source",
-        "--config", "--documents", "--allow-origin", "--allow-host", "CHANGECAST_PORT",
+        "--port",
+        "[default: 8888]",
+        "--mongo",
+        "mongodb://localhost",
+        "--ns",
+        "test.test",
+        "--debug",
+        "--logging",
+        "[default: info]",
+        "--log-to-stderr",
+        "--log-file-prefix",
+        "--log-file-max-size",
+        "[default: 100000000]",
+        "--log-file-num-backups",
+        "[default: 10]",
+        "--log-rotate-mode",
+        "[default: size]",
+        "--log-rotate-when",
+        "[default: midnight]",
+        "--cache-size",
+        "[default: 5]",
+        "--address",
+        "[default: 127.0.0.1]",
+        "--data",
+        "--source",
+        "--config",
+        "--documents",
+        "--allow-origin",
+        "--allow-host",
+        "CHANGECAST_PORT",
         "Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration",
     ] {
         assert!(words.contains(expected), "{expected} is not in\n{help}");
@@ -225,6 +250,19 @@ async fn files_that_are_not_ours_end_with_1_and_are_left_alone() {
 }
 
 #[tokio::test]
+async fn s0_12_it_listens_on_loopback_unless_told_otherwise() {
+    // The whole of 127.0.0.0/8 is this machine; only the first is listened on.
+    for (arguments, expected) in [(&[][..], false), (&["--address=0.0.0.0"], true)] {
+        let server = TestServer::start_with(arguments).await;
+        assert!(server.address().ip().is_loopback(), "what the banner says can be opened");
+        let other = ("127.0.0.2", server.address().port());
+        assert_eq!(TcpStream::connect(other).await.is_ok(), expected, "{arguments:?}");
+    }
+    let server = TestServer::start_with(&["--address", "::1"]).await;
+    assert_eq!(server.get("/healthz").await.status(), 200);
+}
+
+#[tokio::test]
 async fn the_banner_says_where_to_look_and_what_to_paste() {
     let mut server = TestServer::start().await;
     let (page, stream) = (server.url("/"), server.url("/events"));
@@ -242,7 +280,8 @@ async fn the_line_to_paste_writes_a_document() {
     let banner = server.process().stdout();
     let line = banner.lines().find_map(|line| line.split_once("curl -X PUT"));
     let (_, arguments) = line.expect("a line to paste");
-    let command = format!("curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' -X PUT{arguments}");
+    let command =
+        format!("curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' -X PUT{arguments}");
     let output = tokio::task::spawn_blocking(|| {
         std::process::Command::new("sh").args(["-c".to_owned(), command]).output()
     });

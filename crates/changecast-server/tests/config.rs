@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{TestServer, run};
+use crate::support::{TestServer, exchange, run};
 
 /// A file with `text`, gone with the value.
 struct ConfigFile {
@@ -82,19 +83,35 @@ async fn the_file_takes_everything_that_the_flags_take() {
         full_document = "updateLookup"
         "#,
     );
-    let server = TestServer::start_unready(&[&file.flag()], &[]).await;
+    let mut server = TestServer::start_unready(&[&file.flag()], &[]).await;
     let sources = server.get_json("/sources").await;
-    let mut names: Vec<_> = sources["sources"].as_array().expect("a list").iter()
-        .map(|source| (source["name"].as_str().expect("a name"), source["topics"].clone()))
-        .collect();
-    names.sort_by_key(|(name, _)| *name);
-    assert_eq!(names[0].0, "cars");
-    for topic in ["cars.trucks", "cars.vans"] {
-        assert!(names[0].1.as_array().expect("a list").iter().any(|known| known == topic));
+    let of = |name: &str| {
+        let mut all = sources["sources"].as_array().expect("a list").iter();
+        all.find(|source| source["name"] == name).unwrap_or_else(|| panic!("no {name}"))
+    };
+    for (name, topics) in [
+        ("shop", &["shop.orders", "shop.customers"][..]),
+        ("depot", &["depot.*"]),
+        ("cars", &["cars.vans", "cars.trucks"]),
+    ] {
+        let watched = of(name)["topics"].as_array().expect("a list");
+        for topic in topics {
+            assert!(watched.iter().any(|known| known == topic), "{topic}: {sources}");
+        }
+        assert_eq!(of(name)["documents"], "read", "{sources}");
     }
-    assert_eq!(names[1], ("depot", serde_json::json!(["depot.*"])));
-    assert_eq!(names[2].0, "shop");
-    assert_eq!(names.len(), 3);
+
+    let request = "HEAD / HTTP/1.1\r\nHost: db.example\r\nOrigin: https://ok.example\r\n\r\n";
+    let answer = exchange(server.address(), request).await;
+    assert_eq!(answer.head.status, 200);
+    let allowed = answer.head.header("access-control-allow-origin");
+    assert_eq!(allowed, Some("https://ok.example"));
+
+    assert!(server.terminate().await.success());
+    for line in server.process().stderr().lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert_ne!(line["level"], "INFO", "{line}");
+    }
 }
 
 #[tokio::test]

@@ -80,8 +80,22 @@ async fn only_an_object_is_a_document() {
     let server = TestServer::start().await;
     server.put("1", &json!({"x": 1})).await;
     for body in [
-        "[]", "[{}]", "1", "\"text\"", "null", "true", "", " ", "{", "{\"x\":}", "{'x':1}",
-        "{\"x\":1}{}", "{\"x\":01}", "{\"x\":NaN}", "{\"x\":\"\\ud800\"", "nonsense",
+        "[]",
+        "[{}]",
+        "1",
+        "\"text\"",
+        "null",
+        "true",
+        "",
+        " ",
+        "{",
+        "{\"x\":}",
+        "{'x':1}",
+        "{\"x\":1}{}",
+        "{\"x\":01}",
+        "{\"x\":NaN}",
+        "{\"x\":\"\\ud800\"",
+        "nonsense",
     ] {
         for method in [Method::PUT, Method::POST, Method::PATCH] {
             let response = send(&server, method.clone(), DOCUMENT, body).await;
@@ -204,14 +218,12 @@ async fn numbers_that_a_browser_would_round_are_spelled_out() {
     let update = client.change().await.change;
     assert_eq!(update.0["updateDescription"]["updatedFields"], json!({"float": 0.2}));
 
-    let tiny = r#"{"decimal":0.1000000000000000055511151231257827,"huge":123456789012345678901234567890}"#;
+    let tiny =
+        r#"{"decimal":0.1000000000000000055511151231257827,"huge":123456789012345678901234567890}"#;
     assert_eq!(status(&server, Method::PUT, DOCUMENT, tiny).await, 204);
     let read = server.get_json(DOCUMENT).await;
     assert_eq!(read["huge"], json!({"$numberDecimal": "123456789012345678901234567890"}));
-    assert_eq!(
-        read["decimal"],
-        json!({"$numberDecimal": "0.1000000000000000055511151231257827"})
-    );
+    assert_eq!(read["decimal"], json!({"$numberDecimal": "0.1000000000000000055511151231257827"}));
 }
 
 #[tokio::test]

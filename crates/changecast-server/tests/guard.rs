@@ -24,9 +24,12 @@ const SOCKET: [&str; 4] = [
 #[tokio::test]
 async fn a_foreign_host_is_refused_on_every_path() {
     let server = TestServer::start().await;
-    for host in ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example"] {
+    for host in
+        ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example"]
+    {
         for path in ["/", "/events", "/healthz", "/documents/test/test/1", "/nowhere"] {
-            let answer = ask(&server, &format!("GET {path}"), &[&format!("Host: {host}")], "").await;
+            let answer =
+                ask(&server, &format!("GET {path}"), &[&format!("Host: {host}")], "").await;
             assert_eq!(answer.head.status, 403, "{host} {path}");
             assert!(answer.body.contains("--allow-host"), "{}", answer.body);
             assert_eq!(answer.head.header("content-type"), Some("application/problem+json"));
@@ -39,7 +42,15 @@ async fn a_foreign_host_is_refused_on_every_path() {
 #[tokio::test]
 async fn an_address_and_localhost_are_no_foreign_hosts() {
     let server = TestServer::start().await;
-    for host in ["HOST", "127.0.0.1", "192.0.2.7:8888", "[::1]:8888", "localhost", "LocalHost:1", "app.localhost"] {
+    for host in [
+        "HOST",
+        "127.0.0.1",
+        "192.0.2.7:8888",
+        "[::1]:8888",
+        "localhost",
+        "LocalHost:1",
+        "app.localhost",
+    ] {
         let answer = ask(&server, "GET /healthz", &[&format!("Host: {host}")], "").await;
         assert_eq!(answer.head.status, 200, "{host}");
     }
@@ -48,7 +59,12 @@ async fn an_address_and_localhost_are_no_foreign_hosts() {
 #[tokio::test]
 async fn allow_host_lets_a_name_in() {
     let server = TestServer::start_with(&["--allow-host", "db.example,other.example"]).await;
-    for (host, expected) in [("db.example", 200), ("DB.example:443", 200), ("other.example", 200), ("evil.example", 403)] {
+    for (host, expected) in [
+        ("db.example", 200),
+        ("DB.example:443", 200),
+        ("other.example", 200),
+        ("evil.example", 403),
+    ] {
         let answer = ask(&server, "GET /healthz", &[&format!("Host: {host}")], "").await;
         assert_eq!(answer.head.status, expected, "{host}");
     }
@@ -60,7 +76,14 @@ async fn s0_23_a_websocket_from_a_foreign_page_is_refused() {
     let port = server.address().port();
     let other_port = format!("Origin: http://127.0.0.1:{}", port ^ 1);
     let by_name = format!("Origin: http://localhost:{port}");
-    for foreign in ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", &other_port, &by_name, "Origin: http://HOST.evil.example"] {
+    for foreign in [
+        "Origin: http://evil.example",
+        "Origin: null",
+        "Sec-Fetch-Site: cross-site",
+        &other_port,
+        &by_name,
+        "Origin: http://HOST.evil.example",
+    ] {
         for path in ["/ws", "/socket"] {
             let headers = [&["Host: HOST", foreign][..], &SOCKET].concat();
             let answer = ask(&server, &format!("GET {path}"), &headers, "").await;
@@ -91,7 +114,11 @@ async fn a_foreign_page_cannot_write() {
     let evil = "Origin: http://evil.example";
     for (start, headers, expected) in [
         // What a form sends without asking.
-        ("POST /documents/test/test/1", &[evil, "Content-Type: application/x-www-form-urlencoded"][..], 403),
+        (
+            "POST /documents/test/test/1",
+            &[evil, "Content-Type: application/x-www-form-urlencoded"][..],
+            403,
+        ),
         ("POST /documents/test/test/1", &[evil, "Content-Type: text/plain"], 403),
         ("POST /documents/test/test/1", &["Content-Type: application/x-www-form-urlencoded"], 415),
         ("POST /documents/test/test/1", &["Origin: null", JSON], 403),
@@ -146,15 +173,23 @@ async fn allow_origin_opens_reading_writing_and_websockets_to_that_page() {
     assert_eq!(answer.head.header("access-control-allow-origin"), allowed);
     assert!(answer.head.header("vary").is_some_and(|vary| vary.contains("Origin")));
 
-    let preflight = ["Host: HOST", ok, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: content-type"];
+    let preflight = [
+        "Host: HOST",
+        ok,
+        "Access-Control-Request-Method: PUT",
+        "Access-Control-Request-Headers: content-type",
+    ];
     let answer = ask(&server, "OPTIONS /documents/test/test/1", &preflight, "").await;
     assert_eq!(answer.head.status, 204);
     assert_eq!(answer.head.header("access-control-allow-origin"), allowed);
-    assert!(answer.head.header("access-control-allow-methods").is_some_and(|all| all.contains("PUT")));
+    assert!(
+        answer.head.header("access-control-allow-methods").is_some_and(|all| all.contains("PUT"))
+    );
     let headers = answer.head.header("access-control-allow-headers").expect("a list");
     assert!(headers.contains("Content-Type") && headers.contains("Last-Event-ID"), "{headers}");
 
-    let answer = ask(&server, PUT, &["Host: HOST", ok, "Sec-Fetch-Site: cross-site", JSON], "{}").await;
+    let answer =
+        ask(&server, PUT, &["Host: HOST", ok, "Sec-Fetch-Site: cross-site", JSON], "{}").await;
     assert_eq!(answer.head.status, 201);
     assert_eq!(answer.head.header("access-control-allow-origin"), allowed);
 
@@ -163,7 +198,12 @@ async fn allow_origin_opens_reading_writing_and_websockets_to_that_page() {
         let evil = [&["Host: HOST", "Origin: https://evil.example"][..], &SOCKET].concat();
         assert_eq!(ask(&server, &format!("GET {path}"), &evil, "").await.head.status, 403);
     }
-    for not_it in ["https://evil.example", "http://ok.example", "https://ok.example:444", "https://ok.example.evil"] {
+    for not_it in [
+        "https://evil.example",
+        "http://ok.example",
+        "https://ok.example:444",
+        "https://ok.example.evil",
+    ] {
         let origin = format!("Origin: {not_it}");
         let answer = ask(&server, PUT, &["Host: HOST", &origin, JSON], "{}").await;
         assert_eq!(answer.head.status, 403, "{not_it}");

@@ -127,7 +127,10 @@ async fn topics_lists_what_has_been_written() {
     server.put_in("customers", "1", &json!({})).await;
     client.changes(2).await;
     let topics = server.get_json("/topics").await;
-    let names: Vec<_> = topics["topics"].as_array().expect("a list").iter()
+    let names: Vec<_> = topics["topics"]
+        .as_array()
+        .expect("a list")
+        .iter()
         .map(|topic| (topic["topic"].as_str().expect("a name"), topic["last_seq"].clone()))
         .collect();
     assert_eq!(names, [("test.customers", json!(2)), ("test.orders", json!(1))]);
@@ -151,7 +154,9 @@ async fn sources_shows_position_state_and_the_last_change() {
 
 /// `name{label="value",…} number`, as OpenMetrics wants it.
 fn is_sample(line: &str) -> bool {
-    let Some((name, value)) = line.rsplit_once(' ') else { return false };
+    let Some((name, value)) = line.rsplit_once(' ') else {
+        return false;
+    };
     let (name, labels) = name.split_once('{').unwrap_or((name, "}"));
     let labels_end = labels.ends_with('}');
     let pairs = labels.trim_end_matches('}').split(',').filter(|pair| !pair.is_empty());
@@ -177,9 +182,10 @@ async fn metrics_are_openmetrics() {
     let text = response.text().await.expect("text");
     assert!(text.ends_with("# EOF\n"), "{text}");
     for line in text.lines() {
-        let is_comment = ["# HELP changecast_", "# TYPE changecast_", "# UNIT changecast_", "# EOF"]
-            .iter()
-            .any(|start| line.starts_with(start));
+        let is_comment =
+            ["# HELP changecast_", "# TYPE changecast_", "# UNIT changecast_", "# EOF"]
+                .iter()
+                .any(|start| line.starts_with(start));
         assert!(is_comment || is_sample(line), "{line}");
     }
     server.metric_becomes("changecast_source_changes_total{source=\"test\"}", "3").await;

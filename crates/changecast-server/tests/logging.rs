@@ -68,16 +68,21 @@ async fn s0_10_every_line_of_json_parses() {
     let log = server.process().stderr();
     assert!(log.lines().count() >= 4, "{log}");
     for line in log.lines() {
-        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let line: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["level"].is_string() && line["timestamp"].is_string(), "{line}");
     }
 }
 
 #[tokio::test]
 async fn s0_10_logging_sets_how_much_is_said() {
-    for (level, has_info, has_warning) in
-        [("debug", true, true), ("info", true, true), ("warning", false, true), ("error", false, false), ("none", false, false)]
-    {
+    for (level, has_info, has_warning) in [
+        ("debug", true, true),
+        ("info", true, true),
+        ("warning", false, true),
+        ("error", false, false),
+        ("none", false, false),
+    ] {
         let mut server = TestServer::start_with(&[&format!("--logging={level}")]).await;
         server.get("/healthz").await;
         server.get("/nowhere").await;

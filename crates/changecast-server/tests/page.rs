@@ -66,7 +66,13 @@ async fn s0_17_head_works_post_does_not_and_what_is_not_there_is_404() {
         let allow = header(&response, "allow");
         assert!(allow.contains("GET") && allow.contains("HEAD"), "{allow}");
     }
-    for path in ["/nowhere", "/assets/nothing.js", "/assets/../Cargo.toml", "/assets/%2e%2e%2fpage.rs", "/events/more"] {
+    for path in [
+        "/nowhere",
+        "/assets/nothing.js",
+        "/assets/../Cargo.toml",
+        "/assets/%2e%2e%2fpage.rs",
+        "/events/more",
+    ] {
         let response = server.get(path).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(header(&response, "content-type"), "application/problem+json", "{path}");
@@ -78,7 +84,9 @@ async fn the_page_runs_nothing_but_its_own_files() {
     let server = TestServer::start().await;
     let page = server.get("/").await;
     let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
-    for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+    for part in
+        ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+    {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");

@@ -1,8 +1,8 @@
 //! Coming back to a server that has ended in between, by a signal or by a crash, with writes while
 //! it was away: nothing lost, nothing twice.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::support::{

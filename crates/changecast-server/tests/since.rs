@@ -66,6 +66,7 @@ async fn the_page_of_a_quiet_topic_starts_with_its_own_last_changes() {
     let server = TestServer::start().await;
     server.put_in("quiet", "1", &json!({"n": 1})).await;
     server.insert_numbers(2..=20).await;
+    server.logged(20).await;
     let mut client = SseClient::follow(&server, "topic=test.quiet&since=last:5").await;
     client.hello().await;
     assert_eq!(numbers(&client.changes(1).await), [1]);

@@ -40,7 +40,9 @@ async fn s0_19_s0_20_the_frame_is_the_event_without_id_then_html_and_html_id() {
     let mut ws = WsClient::follow(&server, "").await;
     let mut socket = WsClient::connect(&server, "/socket", &[]).await;
     ws.hello().await;
-    server.put("1", &json!({"x": 1, "list": [], "empty": {}, "text": "a \"b\" 'c' & d: {e}"})).await;
+    server
+        .put("1", &json!({"x": 1, "list": [], "empty": {}, "text": "a \"b\" 'c' & d: {e}"}))
+        .await;
     server.patch("1", &json!({"x": 2, "y": [1, {"z": null}]})).await;
     server.put("1", &json!({"n": 9_007_199_254_740_993_i64})).await;
     server.delete("1").await;
@@ -64,7 +66,8 @@ async fn s0_19_html_and_html_id_come_last() {
     let mut socket = RawWebSocket::connect(&server, "/socket", "").await;
     server.put("1", &json!({"x": 1})).await;
     let frame = String::from_utf8(socket.frame().await.payload).expect("text");
-    let place = |name: &str| frame.find(&format!("\"{name}\":")).unwrap_or_else(|| panic!("{name}"));
+    let place =
+        |name: &str| frame.find(&format!("\"{name}\":")).unwrap_or_else(|| panic!("{name}"));
     let order = ["operationType", "fullDocument", "ns", "documentKey", "html", "html_id"];
     let places: Vec<_> = order.iter().map(|name| place(name)).collect();
     assert!(places.is_sorted(), "{frame}");
@@ -97,6 +100,7 @@ async fn s0_34_a_large_event_is_not_sent_twice() {
 async fn s0_35_what_came_between_the_page_and_its_socket_can_be_had() {
     let server = TestServer::start().await;
     server.insert_numbers(1..=7).await;
+    server.logged(7).await;
     let mut socket = WsClient::connect(&server, "/socket?since=last:5", &[]).await;
     for expected in 3..=7 {
         assert_eq!(socket.next_json().await["fullDocument"]["n"], expected);

@@ -123,7 +123,8 @@ async fn what_is_not_known_is_refused_by_name() {
 #[tokio::test]
 async fn g10_more_topics_than_the_cap_are_refused() {
     let server = TestServer::start().await;
-    let topics = |count| (0..count).map(|n| format!("topic=test.c{n}")).collect::<Vec<_>>().join("&");
+    let topics =
+        |count| (0..count).map(|n| format!("topic=test.c{n}")).collect::<Vec<_>>().join("&");
     SseClient::follow(&server, &topics(100)).await.hello().await;
     let response = server.get(&format!("/events?{}", topics(101))).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);

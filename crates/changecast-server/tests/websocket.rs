@@ -24,7 +24,8 @@ async fn s0_24_a_failed_handshake_gets_the_originals_answer() {
     ] {
         for path in ["/ws", "/socket"] {
             let host = server.address();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}\r\n", headers.concat());
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}\r\n", headers.concat());
             let answer = exchange(host, &request).await;
             assert_eq!(answer.head.status, 400, "{path} {headers:?}");
             let problem: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");

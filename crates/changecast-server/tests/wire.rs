@@ -4,8 +4,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Change, Entry, NdjsonClient, RawFrame, RawWebSocket, SseClient, Subscriber, TestServer,
-    WsClient, exchange,
+    Change, Connection, Entry, NdjsonClient, RawFrame, RawWebSocket, SseClient, Subscriber,
+    TestServer, WsClient, exchange,
 };
 
 /// One client on each transport, all of which get the same.
@@ -71,7 +71,8 @@ fn four_changes() -> [Value; 4] {
         event.as_object_mut().expect("an object").extend(more.as_object().expect("one").clone());
         event
     };
-    let first = json!({"_id": "1", "x": 1, "text": "é ☃ 😀", "nested": {"a": [1, 2.5, null, true]}});
+    let first =
+        json!({"_id": "1", "x": 1, "text": "é ☃ 😀", "nested": {"a": [1, 2.5, null, true]}});
     let second = json!({"_id": "1", "x": 2, "nested": {"a": [1, 2.5, null, true]}});
     let third = json!({"_id": "1", "other": "document"});
     [
@@ -172,6 +173,23 @@ async fn s1_12_the_first_bytes_come_before_any_change() {
     let epoch = hello["epoch"].as_str().expect("an epoch");
     assert_eq!(epoch.len(), 8);
     assert!(block.id.expect("an id").starts_with(epoch));
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_http_1_0_gets_the_stream_unframed() {
+    let server = TestServer::start().await;
+    let mut connection = Connection::open(server.address()).await;
+    let request = format!("GET /events HTTP/1.0\r\nHost: {}\r\n\r\n", server.address());
+    connection.send(request.as_bytes()).await;
+    let head = connection.head().await;
+    assert_eq!((head.status, head.header("transfer-encoding")), (200, None));
+    assert!(connection.line().await.starts_with(':'), "the comment, not the size of a chunk");
+    server.put("1", &json!({"x": 1})).await;
+    let mut line = String::new();
+    while !line.contains("\"operationType\"") {
+        line = connection.line().await;
+    }
+    assert!(line.starts_with("data: {"), "{line}");
 }
 
 #[tokio::test]

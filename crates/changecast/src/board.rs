@@ -30,49 +30,25 @@ struct Slot {
 impl Default for Board {
     fn default() -> Self {
         let version = watch::Sender::new(0);
-        Self {
-            inner: Arc::new(Inner {
-                slots: RwLock::default(),
-                version,
-            }),
-        }
+        Self { inner: Arc::new(Inner { slots: RwLock::default(), version }) }
     }
 }
 
 impl Board {
     /// Adds a source.
     pub fn add(&self, status: SourceStatus) {
-        self.write(|slots, version| {
-            slots.push(Slot {
-                status,
-                changed_in: version,
-            })
-        });
+        self.write(|slots, version| slots.push(Slot { status, changed_in: version }));
     }
 
     /// Changes a source's status; wakes the followers if its state or error is another.
     pub fn update(&self, name: &str, change: impl FnOnce(&mut SourceStatus)) {
-        let mut slots = self
-            .inner
-            .slots
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.inner.slots.write().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.iter_mut().find(|slot| &*slot.status.name == name) else {
             return;
         };
-        let before = (
-            slot.status.state,
-            slot.status.positioned,
-            slot.status.error.clone(),
-        );
+        let before = (slot.status.state, slot.status.positioned, slot.status.error.clone());
         change(&mut slot.status);
-        if before
-            != (
-                slot.status.state,
-                slot.status.positioned,
-                slot.status.error.clone(),
-            )
-        {
+        if before != (slot.status.state, slot.status.positioned, slot.status.error.clone()) {
             slot.changed_in = *self.inner.version.borrow() + 1;
             drop(slots);
             self.inner.version.send_modify(|version| *version += 1);
@@ -80,11 +56,7 @@ impl Board {
     }
 
     fn write(&self, change: impl FnOnce(&mut Vec<Slot>, u64)) {
-        let mut slots = self
-            .inner
-            .slots
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.inner.slots.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut slots, *self.inner.version.borrow() + 1);
         drop(slots);
         self.inner.version.send_modify(|version| *version += 1);
@@ -120,20 +92,11 @@ impl Board {
     /// Whether every source is live.
     #[must_use]
     pub fn all_live(&self) -> bool {
-        self.select(|slot| slot.status.state != SourceState::Live)
-            .is_empty()
+        self.select(|slot| slot.status.state != SourceState::Live).is_empty()
     }
 
     fn select(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<SourceStatus> {
-        let slots = self
-            .inner
-            .slots
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        slots
-            .iter()
-            .filter(|slot| wanted(slot))
-            .map(|slot| slot.status.clone())
-            .collect()
+        let slots = self.inner.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().filter(|slot| wanted(slot)).map(|slot| slot.status.clone()).collect()
     }
 }

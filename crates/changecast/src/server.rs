@@ -50,24 +50,10 @@ impl Server {
     ///
     /// It serves at once: sources are reached, and reached again, in the background.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let ServerConfig {
-            log,
-            sources,
-            policy,
-            page,
-            telemetry,
-        } = self.config;
-        let (board, stop, closing) = (
-            Board::default(),
-            CancellationToken::new(),
-            CancellationToken::new(),
-        );
-        let hub = Hub::start(
-            Arc::clone(&log),
-            board.clone(),
-            Arc::clone(&telemetry),
-            stop.clone(),
-        );
+        let ServerConfig { log, sources, policy, page, telemetry } = self.config;
+        let (board, stop, closing) =
+            (Board::default(), CancellationToken::new(), CancellationToken::new());
+        let hub = Hub::start(Arc::clone(&log), board.clone(), Arc::clone(&telemetry), stop.clone());
         let runners = TaskTracker::new();
         for (source, _) in &sources {
             let (source, log) = (Arc::clone(source), Arc::clone(&log));
@@ -100,10 +86,7 @@ impl Server {
         hub.drain();
         closing.cancel();
         connection_tasks.close();
-        if timeout(limits::DRAIN_TIMEOUT, connection_tasks.wait())
-            .await
-            .is_err()
-        {
+        if timeout(limits::DRAIN_TIMEOUT, connection_tasks.wait()).await.is_err() {
             tracing::warn!(count = connection_tasks.len(), "connections cut off");
         }
         accepting.abort();

@@ -1,11 +1,7 @@
 //! The rules that the compiler does not know: which layer may import which, and what no source
 //! file may hold. Each rule is tried on snippets that break it, so that it is known to bite.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test may panic"
-)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
 mod tidy {
     pub(crate) mod imports;
@@ -23,32 +19,14 @@ fn every_source_file_is_tidy() {
     let mut files = Vec::new();
     rust_files(&root, &mut files);
     files.sort();
-    assert!(
-        files.len() > 30,
-        "only {} files: is this the right place?",
-        files.len()
-    );
+    assert!(files.len() > 30, "only {} files: is this the right place?", files.len());
     let mut offences = Vec::new();
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
-        let path = path
-            .strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .replace('\\', "/");
-        offences.extend(
-            File {
-                path: &path,
-                text: &text,
-            }
-            .check(),
-        );
+        let path = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+        offences.extend(File { path: &path, text: &text }.check());
     }
-    let list: String = offences
-        .iter()
-        .map(|offence| format!("  {offence}\n"))
-        .collect();
+    let list: String = offences.iter().map(|offence| format!("  {offence}\n")).collect();
     assert!(offences.is_empty(), "{} offences:\n{list}", offences.len());
 }
 

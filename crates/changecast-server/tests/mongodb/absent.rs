@@ -131,3 +131,18 @@ async fn two_databases_of_which_one_is_absent_do_not_wait_for_each_other() {
     late.insert_numbers(2..3).await;
     assert_eq!(all.change().await.change.document()["n"], 2);
 }
+
+#[tokio::test]
+async fn g9_a_replica_set_of_another_name_is_told() {
+    let mongod = Mongod::start().await;
+    let database = TestDatabase::on(&mongod).await;
+    let uri = mongod.uri().replace("rs0", "rs1");
+    let server = database.watched_in_vain(&uri).await;
+    let mut client = SseClient::follow(&server, "").await;
+    client.hello().await;
+    let news = news_of(&mut client, "failed").await;
+    let error = news["error"].as_str().expect("it says why");
+    assert!(error.contains("rs0") && error.contains("rs1"), "{news}");
+    assert!(news["remedy"].as_str().is_some_and(|remedy| remedy.contains("replicaSet")), "{news}");
+    assert_eq!(source(&server).await["state"], "failed");
+}

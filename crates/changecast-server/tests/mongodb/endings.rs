@@ -42,7 +42,8 @@ async fn check(
 }
 
 async fn followers(server: &TestServer) -> (SseClient, WsClient) {
-    let (mut sse, mut ws) = (SseClient::follow(server, "").await, WsClient::follow(server, "").await);
+    let (mut sse, mut ws) =
+        (SseClient::follow(server, "").await, WsClient::follow(server, "").await);
     sse.hello().await;
     ws.hello().await;
     (sse, ws)
@@ -103,12 +104,8 @@ async fn s0_33_a_dropped_database_is_told_and_what_comes_after_it_too() {
     database.insert_numbers(1..2).await;
     database.database.drop().await.expect("a drop");
     database.insert_numbers(2..3).await;
-    let expected = [
-        ("insert 1", "items"),
-        ("drop", "items"),
-        ("invalidate", "items"),
-        ("insert 2", "items"),
-    ];
+    let expected =
+        [("insert 1", "items"), ("drop", "items"), ("invalidate", "items"), ("insert 2", "items")];
     check(&database, &server, followers, &expected).await;
 }
 

@@ -82,7 +82,13 @@ async fn g1_g3_four_writers_and_five_subscribers_agree_on_twenty_thousand_change
 
     let writers = start_writers(&database);
     let following = async {
-        tokio::join!(follow(sse), follow(by_topic), follow(ndjson), follow(ws), follow_socket(socket))
+        tokio::join!(
+            follow(sse),
+            follow(by_topic),
+            follow(ndjson),
+            follow(ws),
+            follow_socket(socket)
+        )
     };
     let following = timeout(LONG_PATIENCE, following).await.expect("all changes in time");
     writers.join_all().await;

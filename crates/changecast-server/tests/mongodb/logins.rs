@@ -13,7 +13,9 @@ const WRONG: &str = "wr0ng-s3cret";
 async fn users(mongod: &Mongod, password: &str, roles: &[Document]) -> mongodb::Client {
     let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
     let stranger = mongod.client().await;
-    soon("the first user", stranger.database("admin").run_command(root).into_future()).await.expect("a user");
+    soon("the first user", stranger.database("admin").run_command(root).into_future())
+        .await
+        .expect("a user");
     let uri = format!("{}&directConnection=true", mongod.uri_for("root", "root"));
     let client = mongodb::Client::with_uri_str(uri).await.expect("a client");
     let ada = doc! { "createUser": "ada", "pwd": password, "roles": roles };
@@ -55,7 +57,8 @@ async fn check_silence(server: &mut TestServer, client: SseClient, password: &st
 #[tokio::test]
 async fn s0_02_a_wrong_password_is_told_without_the_password_and_mended_without_a_restart() {
     let mongod = Mongod::guarded().await;
-    let root = users(&mongod, PASSWORD, &[doc! { "role": "readWriteAnyDatabase", "db": "admin" }]).await;
+    let root =
+        users(&mongod, PASSWORD, &[doc! { "role": "readWriteAnyDatabase", "db": "admin" }]).await;
     let database = TestDatabase::of(root.clone(), mongod.uri());
     let (mut server, mut client) = watched_by_ada(&mongod, &database, WRONG).await;
     failure(&mut client, "does not let the user in", "password").await;

@@ -19,7 +19,8 @@ async fn cursors(database: &TestDatabase, prefix: &str) -> BTreeSet<String> {
         operation.get_str("ns").is_ok_and(|ns| ns.starts_with(prefix))
             && operation.to_string().contains("$changeStream")
     };
-    let ids = found.iter().filter(is_ours).filter_map(|operation| operation.get_document("cursor").ok());
+    let ids =
+        found.iter().filter(is_ours).filter_map(|operation| operation.get_document("cursor").ok());
     ids.filter_map(|cursor| cursor.get("cursorId").map(ToString::to_string)).collect()
 }
 
@@ -62,15 +63,15 @@ async fn a_star_watches_every_collection_also_those_to_come_through_one_cursor()
     let database = TestDatabase::new().await;
     let server = database.watched_at(&["*"]).await;
     let mut all = NdjsonClient::follow(&server, "").await;
-    let pattern = format!("topic={}.b*", database.name());
-    let mut some = NdjsonClient::follow(&server, &pattern).await;
+    let some = format!("topic={0}.beans.*&topic={0}.bread", database.name());
+    let mut some = NdjsonClient::follow(&server, &some).await;
     all.hello().await;
     some.hello().await;
-    let collections = ["apples", "beans.dried", "bread", "$weird"];
-    for collection in &collections[..3] {
+    let collections = ["apples", "beans.dried", "bread"];
+    for collection in collections {
         database.collection(collection).insert_one(numbered(1)).await.expect("an insert");
     }
-    let expected: Vec<_> = collections[..3].iter().map(|name| database.namespace(name)).collect();
+    let expected = collections.map(|name| database.namespace(name));
     assert_eq!(topics(&mut all, 3).await, expected);
     assert_eq!(topics(&mut some, 2).await, expected[1..]);
     check_cursor_count(&database, &format!("{}.", database.name()), 1).await;

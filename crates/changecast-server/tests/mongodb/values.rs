@@ -127,7 +127,10 @@ async fn check_largest<S: Subscriber>(server: &TestServer, query: &str) {
 
 async fn check_next_two<S: Subscriber>(client: &mut S) {
     let document = client.change().await.change.document().clone();
-    assert_eq!((document["text"].as_str().map(str::len), &document["n"]), (Some((16 << 20) - 200), &json!(1)));
+    assert_eq!(
+        (document["text"].as_str().map(str::len), &document["n"]),
+        (Some((16 << 20) - 200), &json!(1))
+    );
     assert_eq!(client.change().await.change.document()["n"], 2);
 }
 
@@ -138,7 +141,8 @@ async fn s0_34_a_document_of_16_mb_reaches_every_transport_and_holds_nobody_up()
     let topic = format!("topic={}", database.namespace("items"));
     let mut sse = SseClient::follow(&server, &topic).await;
     let mut ndjson = NdjsonClient::follow(&server, &topic).await;
-    let mut others = SseClient::follow(&server, &format!("topic={}", database.namespace("small"))).await;
+    let mut others =
+        SseClient::follow(&server, &format!("topic={}", database.namespace("small"))).await;
     // These frames are larger than what the WebSocket library takes by default.
     let mut ws = RawWebSocket::connect(&server, &format!("/ws?{topic}"), "").await;
     let mut socket = RawWebSocket::connect(&server, &format!("/socket?{topic}"), "").await;

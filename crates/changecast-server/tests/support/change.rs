@@ -16,10 +16,6 @@ impl Change {
         self.0["_id"]["_data"].as_str().expect("a change has an _id")
     }
 
-    pub(crate) fn operation(&self) -> &str {
-        self.0["operationType"].as_str().expect("a change has an operation")
-    }
-
     pub(crate) fn document(&self) -> &Value {
         &self.0["fullDocument"]
     }

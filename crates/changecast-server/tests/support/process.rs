@@ -41,8 +41,7 @@ impl Process {
     /// Waits for the end, which must come by itself, and for the last of the output.
     pub(crate) async fn exit(&mut self) -> ExitStatus {
         let ended = soon("the end of the process", self.exit.wait_for(Option::is_some)).await;
-        let status = ended.expect("the thread that waits lives")
-            .expect("it is there");
+        let status = ended.expect("the thread that waits lives").expect("it is there");
         for output in [&mut self.stdout, &mut self.stderr] {
             // An error means that the pipe has been read to its end.
             let to_its_end = output.wait_for(|_| false);

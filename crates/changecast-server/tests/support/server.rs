@@ -123,12 +123,7 @@ impl TestServer {
     }
 
     /// Writes the document `id` of a collection.
-    pub(crate) async fn put_in(
-        &self,
-        collection: &str,
-        id: &str,
-        document: &Value,
-    ) -> StatusCode {
+    pub(crate) async fn put_in(&self, collection: &str, id: &str, document: &Value) -> StatusCode {
         let path = format!("/documents/test/{collection}/{id}");
         self.write(self.request(Method::PUT, &path).json(document)).await
     }

@@ -61,11 +61,7 @@ pub(crate) struct SseClient {
 }
 
 impl SseClient {
-    pub(crate) async fn connect(
-        address: SocketAddr,
-        path: &str,
-        headers: &[(&str, &str)],
-    ) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
         let mut connection = Connection::open(address).await;
         let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
         for (name, value) in headers {

@@ -74,10 +74,7 @@ pub enum HubError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// There are too many distinct subscriptions.
-    #[error(
-        "too many distinct subscriptions (more than {})",
-        limits::VIEW_COUNT_MAX
-    )]
+    #[error("too many distinct subscriptions (more than {})", limits::VIEW_COUNT_MAX)]
     TooManyViews,
     /// The server is about to end.
     #[error("the server is shutting down")]
@@ -95,18 +92,9 @@ impl Hub {
     ) -> Self {
         let tail = log.tail();
         let covered = *tail.borrow();
-        let fed = Mutex::new(Fed {
-            covered,
-            views: HashMap::new(),
-        });
+        let fed = Mutex::new(Fed { covered, views: HashMap::new() });
         let draining = CancellationToken::new();
-        let shared = Arc::new(Shared {
-            log,
-            board,
-            telemetry,
-            fed,
-            draining,
-        });
+        let shared = Arc::new(Shared { log, board, telemetry, fed, draining });
         let feed = Arc::clone(&shared);
         tokio::spawn(async move { stop.run_until_cancelled(feed.keep_feeding(tail)).await });
         Self { shared }
@@ -127,13 +115,7 @@ impl Hub {
             _ => None,
         };
         let view = self.shared.view(wanted.topics, wanted.codec)?;
-        Ok(Subscription::open(
-            Arc::clone(&self.shared),
-            view,
-            &wanted.start,
-            place,
-            cursor_of_last,
-        ))
+        Ok(Subscription::open(Arc::clone(&self.shared), view, &wanted.start, place, cursor_of_last))
     }
 
     /// Tells every subscriber that the server is about to end, and lets no other in.
@@ -149,11 +131,7 @@ impl Shared {
 
     fn place(&self, topics: &TopicSet) -> Place {
         let tail = *self.log.tail().borrow();
-        Place {
-            epoch: self.log.epoch(),
-            tail,
-            trimmed: self.log.trimmed(topics),
-        }
+        Place { epoch: self.log.epoch(), tail, trimmed: self.log.trimmed(topics) }
     }
 
     /// The view that everybody with these topics and this format shares.
@@ -167,12 +145,7 @@ impl Shared {
         if fed.views.len() >= limits::VIEW_COUNT_MAX {
             return Err(HubError::TooManyViews);
         }
-        let view = Arc::new(View::new(
-            key.0.clone(),
-            codec,
-            self.log.epoch(),
-            fed.covered,
-        ));
+        let view = Arc::new(View::new(key.0.clone(), codec, self.log.epoch(), fed.covered));
         fed.views.insert(key, Arc::downgrade(&view));
         Ok(view)
     }

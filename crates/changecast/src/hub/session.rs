@@ -198,10 +198,7 @@ impl Session {
     /// What is covered: resuming with it goes on exactly here.
     #[must_use]
     pub fn position(&self) -> EventId {
-        EventId {
-            epoch: self.epoch,
-            seq: self.cursor,
-        }
+        EventId { epoch: self.epoch, seq: self.cursor }
     }
 
     fn say(&mut self, control: Control, now: Instant) -> Step {
@@ -224,10 +221,7 @@ impl Opening {
     fn find(start: &Start, place: Place, cursor_of_last: Option<Seq>) -> Self {
         let fresh = |cursor| Self {
             cursor,
-            position: EventId {
-                epoch: place.epoch,
-                seq: cursor,
-            },
+            position: EventId { epoch: place.epoch, seq: cursor },
             resumed: false,
             gap: None,
         };
@@ -256,34 +250,15 @@ impl Opening {
             return Self::missing(place, place.tail, Some(id), reason);
         }
         if id.seq < place.trimmed {
-            let gap = retention_gap(
-                EventId {
-                    epoch: place.epoch,
-                    seq: place.trimmed,
-                },
-                id,
-            );
-            return Self {
-                cursor: place.trimmed,
-                position: id,
-                resumed: false,
-                gap: Some(gap),
-            };
+            let gap = retention_gap(EventId { epoch: place.epoch, seq: place.trimmed }, id);
+            return Self { cursor: place.trimmed, position: id, resumed: false, gap: Some(gap) };
         }
-        Self {
-            cursor: id.seq,
-            position: id,
-            resumed: true,
-            gap: None,
-        }
+        Self { cursor: id.seq, position: id, resumed: true, gap: None }
     }
 
     fn missing(place: Place, cursor: Seq, from: Option<EventId>, reason: &str) -> Self {
         let gap = Gap {
-            id: EventId {
-                epoch: place.epoch,
-                seq: cursor,
-            },
+            id: EventId { epoch: place.epoch, seq: cursor },
             scope: GapScope::Log,
             source: None,
             from: from.map(|id| id.to_string()),
@@ -292,17 +267,9 @@ impl Opening {
             action: Action::Refetch,
         };
         // An id from the future may be reached while the client is away: nothing of it is covered.
-        let nothing = EventId {
-            epoch: place.epoch,
-            seq: Seq::ZERO,
-        };
+        let nothing = EventId { epoch: place.epoch, seq: Seq::ZERO };
         let position = from.filter(|id| id.epoch != place.epoch).unwrap_or(nothing);
-        Self {
-            cursor,
-            position,
-            resumed: false,
-            gap: Some(gap),
-        }
+        Self { cursor, position, resumed: false, gap: Some(gap) }
     }
 }
 

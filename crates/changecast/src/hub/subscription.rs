@@ -51,15 +51,7 @@ impl Subscription {
         };
         let session = Session::open(start, place, cursor_of_last, waiting, &around, jitter);
         shared.telemetry.subscriber_opened(view.codec().name());
-        Self {
-            shared,
-            view,
-            session,
-            upto,
-            board,
-            opened_at: Instant::now(),
-            change_count: 0,
-        }
+        Self { shared, view, session, upto, board, opened_at: Instant::now(), change_count: 0 }
     }
 
     /// The next messages, as soon as there are some.
@@ -92,9 +84,7 @@ impl Subscription {
 
     fn encode(&self, control: &Control) -> Vec<Bytes> {
         if matches!(control, Control::Gap(_)) {
-            self.shared
-                .telemetry
-                .subscriber_gap(self.view.codec().name());
+            self.shared.telemetry.subscriber_gap(self.view.codec().name());
         }
         self.view.codec().control(control).into_iter().collect()
     }
@@ -102,8 +92,7 @@ impl Subscription {
     fn encode_sources(&self, since: u64) -> Vec<Bytes> {
         let changed = self.shared.board.changed_since(since, self.view.topics());
         let said = changed.into_iter().map(Control::Source);
-        said.filter_map(|control| self.view.codec().control(&control))
-            .collect()
+        said.filter_map(|control| self.view.codec().control(&control)).collect()
     }
 
     fn deliver(&mut self, after: Seq) -> Vec<Bytes> {
@@ -127,9 +116,7 @@ impl Subscription {
         let count = run.frames.len() as u64;
         self.change_count += count;
         self.session.delivered(run.upto, count > 0, Instant::now());
-        self.shared
-            .telemetry
-            .frames_delivered(self.view.codec().name(), count);
+        self.shared.telemetry.frames_delivered(self.view.codec().name(), count);
         run.frames
     }
 

@@ -37,11 +37,7 @@ struct Frame {
 
 impl Frames {
     fn starting_at(after: Seq) -> Self {
-        Self {
-            ring: VecDeque::new(),
-            after,
-            bytes: 0,
-        }
+        Self { ring: VecDeque::new(), after, bytes: 0 }
     }
 
     fn extend(&mut self, fresh: Vec<Frame>) {
@@ -69,13 +65,7 @@ impl View {
     pub(super) fn new(topics: TopicSet, codec: Arc<dyn Codec>, epoch: Epoch, covered: Seq) -> Self {
         let frames = Frames::starting_at(covered);
         let upto = watch::Sender::new(covered);
-        Self {
-            topics,
-            codec,
-            epoch,
-            frames: RwLock::new(frames),
-            upto,
-        }
+        Self { topics, codec, epoch, frames: RwLock::new(frames), upto }
     }
 
     pub(super) fn topics(&self) -> &TopicSet {
@@ -93,20 +83,13 @@ impl View {
 
     /// The place after which the frames are here.
     pub(super) fn after(&self) -> Seq {
-        self.frames
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .after
+        self.frames.read().unwrap_or_else(PoisonError::into_inner).after
     }
 
     /// Takes in a page of the whole log. Where the feed itself has fallen behind the retention,
     /// the frames no longer join: everybody reads the log instead, and meets the loss there.
     pub(super) fn extend(&self, page: &Page) {
-        let fresh: Vec<_> = page
-            .entries
-            .iter()
-            .filter_map(|entry| self.encode(entry))
-            .collect();
+        let fresh: Vec<_> = page.entries.iter().filter_map(|entry| self.encode(entry)).collect();
         let mut frames = self.frames.write().unwrap_or_else(PoisonError::into_inner);
         if page.lost_to.is_some() {
             *frames = Frames::starting_at(page.covered);
@@ -126,30 +109,21 @@ impl View {
             return None;
         }
         let first = frames.ring.partition_point(|frame| frame.seq <= after);
-        let fresh = frames
-            .ring
-            .range(first..)
-            .take_while(|frame| frame.seq <= upto);
+        let fresh = frames.ring.range(first..).take_while(|frame| frame.seq <= upto);
         Some(collect(fresh.cloned(), upto))
     }
 
     /// The frames of a page of the view's own topics.
     pub(super) fn encode_page(&self, page: &Page) -> Run {
         let frames = page.entries.iter().filter_map(|entry| self.encode(entry));
-        Run {
-            frames: frames.map(|frame| frame.bytes).collect(),
-            upto: page.covered,
-        }
+        Run { frames: frames.map(|frame| frame.bytes).collect(), upto: page.covered }
     }
 
     fn encode(&self, entry: &Arc<Entry>) -> Option<Frame> {
         if !entry.concerns(&self.topics) {
             return None;
         }
-        let id = EventId {
-            epoch: self.epoch,
-            seq: entry.seq,
-        };
+        let id = EventId { epoch: self.epoch, seq: entry.seq };
         let bytes = match &entry.body {
             Body::Change(change) => self.codec.change(id, change),
             Body::Gap(gap) => self.codec.control(&Control::Gap(Gap {
@@ -162,19 +136,13 @@ impl View {
                 action: Action::Refetch,
             }))?,
         };
-        Some(Frame {
-            seq: entry.seq,
-            bytes,
-        })
+        Some(Frame { seq: entry.seq, bytes })
     }
 }
 
 /// Takes frames until a write is full; the rest of the way to `upto` is left to the next run.
 fn collect(frames: impl Iterator<Item = Frame>, upto: Seq) -> Run {
-    let mut run = Run {
-        frames: Vec::new(),
-        upto,
-    };
+    let mut run = Run { frames: Vec::new(), upto };
     let mut bytes = 0;
     let mut last = None;
     for frame in frames {

@@ -55,23 +55,15 @@ impl State {
         self.last_time = self.last_time.max(now);
         if let Body::Change(change) = &body {
             let name: Arc<str> = change.topic.as_str().into();
-            let topic = self
-                .topics
-                .entry(Arc::clone(&name))
-                .or_insert_with(|| TopicState {
-                    topic: name,
-                    source: Arc::clone(source),
-                    last_seq: 0,
-                    trimmed_seq: 0,
-                });
+            let topic = self.topics.entry(Arc::clone(&name)).or_insert_with(|| TopicState {
+                topic: name,
+                source: Arc::clone(source),
+                last_seq: 0,
+                trimmed_seq: 0,
+            });
             topic.last_seq = seq.0;
         }
-        let entry = Entry {
-            seq,
-            time: self.last_time,
-            source: Arc::clone(source),
-            body,
-        };
+        let entry = Entry { seq, time: self.last_time, source: Arc::clone(source), body };
         self.kept.push(Arc::new(entry));
     }
 
@@ -136,8 +128,7 @@ impl Log for MemoryLog {
         state.trim(&self.retention);
         let tail = state.kept.tail();
         // Sent under the lock: two appends must not swap their tails.
-        self.tail
-            .send_if_modified(|known| std::mem::replace(known, tail) != tail);
+        self.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);
         Ok(tail)
     }
 
@@ -154,12 +145,7 @@ impl Log for MemoryLog {
         let state = self.lock();
         let tail = state.kept.tail();
         Ok(super::place_before(
-            state
-                .kept
-                .iter()
-                .rev()
-                .filter(|entry| entry.concerns(topics))
-                .map(|entry| entry.seq),
+            state.kept.iter().rev().filter(|entry| entry.concerns(topics)).map(|entry| entry.seq),
             count,
             tail,
         ))
@@ -175,10 +161,7 @@ impl Log for MemoryLog {
 
     fn size(&self) -> LogSize {
         let state = self.lock();
-        LogSize {
-            entry_count: state.kept.entry_count() as u64,
-            bytes: state.kept.bytes() as u64,
-        }
+        LogSize { entry_count: state.kept.entry_count() as u64, bytes: state.kept.bytes() as u64 }
     }
 
     async fn close(&self) {

@@ -150,10 +150,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self {
-            entries_max: limits::LOG_ENTRIES_MAX,
-            bytes_max: limits::LOG_BYTES_MAX,
-        }
+        Self { entries_max: limits::LOG_ENTRIES_MAX, bytes_max: limits::LOG_BYTES_MAX }
     }
 }
 
@@ -165,10 +162,7 @@ pub enum LogError {
     #[error("the log's storage failed: {0}")]
     Storage(String),
     /// An entry is larger than the log takes.
-    #[error(
-        "an entry of {bytes} bytes is larger than the log takes ({})",
-        limits::ENTRY_BYTES_MAX
-    )]
+    #[error("an entry of {bytes} bytes is larger than the log takes ({})", limits::ENTRY_BYTES_MAX)]
     EntryTooLarge {
         /// Its weight.
         bytes: usize,
@@ -206,10 +200,7 @@ fn chooses(set: &TopicSet, topic: &str) -> bool {
 /// The place right before the `count`th of `newest_first`, or before the last of them where there
 /// are fewer; the tail where there are none.
 fn place_before(newest_first: impl Iterator<Item = Seq>, count: usize, tail: Seq) -> Seq {
-    newest_first
-        .take(count)
-        .last()
-        .map_or(tail, |seq| Seq(seq.0 - 1))
+    newest_first.take(count).last().map_or(tail, |seq| Seq(seq.0 - 1))
 }
 
 fn check_weights(batch: &Batch) -> Result<(), LogError> {

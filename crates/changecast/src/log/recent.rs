@@ -19,10 +19,7 @@ pub(super) struct Recent {
 
 impl Recent {
     pub(super) fn starting_at(start: Seq) -> Self {
-        Self {
-            start,
-            ..Self::default()
-        }
+        Self { start, ..Self::default() }
     }
 
     pub(super) fn tail(&self) -> Seq {
@@ -98,10 +95,7 @@ pub(super) struct PageBuilder {
 
 impl PageBuilder {
     pub(super) fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-            bytes: 0,
-        }
+        Self { entries: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -114,10 +108,6 @@ impl PageBuilder {
     }
 
     pub(super) fn finish(self, covered: Seq) -> Page {
-        Page {
-            entries: self.entries,
-            covered,
-            lost_to: None,
-        }
+        Page { entries: self.entries, covered, lost_to: None }
     }
 }

@@ -46,19 +46,13 @@ impl Op {
     /// The name that an event's `operationType` has; what is unknown is [`Op::Other`].
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        Self::NAMES
-            .iter()
-            .find(|(_, known)| *known == name)
-            .map_or(Self::Other, |(op, _)| *op)
+        Self::NAMES.iter().find(|(_, known)| *known == name).map_or(Self::Other, |(op, _)| *op)
     }
 
     /// The event's `operationType`; `other` where only the event itself knows.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(op, _)| *op == self)
-            .map_or("other", |(_, name)| name)
+        Self::NAMES.iter().find(|(op, _)| *op == self).map_or("other", |(_, name)| name)
     }
 }
 

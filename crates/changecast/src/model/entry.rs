@@ -76,9 +76,7 @@ impl SourceGap {
     #[must_use]
     pub fn topics(&self) -> TopicSet {
         TopicSet::new(
-            self.scope
-                .iter()
-                .map(|text| TopicPattern::parse(text).unwrap_or(TopicPattern::All)),
+            self.scope.iter().map(|text| TopicPattern::parse(text).unwrap_or(TopicPattern::All)),
         )
     }
 }

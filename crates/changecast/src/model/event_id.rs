@@ -112,10 +112,7 @@ impl FromStr for EventId {
             return Err(InvalidEventId);
         }
         let seq = digits.parse().map_err(|_| InvalidEventId)?;
-        Ok(Self {
-            epoch: epoch.parse()?,
-            seq: Seq(seq),
-        })
+        Ok(Self { epoch: epoch.parse()?, seq: Seq(seq) })
     }
 }
 
@@ -125,10 +122,7 @@ mod tests {
 
     #[test]
     fn an_id_survives_the_round_trip() {
-        let id = EventId {
-            epoch: Epoch::from_random(u64::MAX),
-            seq: Seq(42),
-        };
+        let id = EventId { epoch: Epoch::from_random(u64::MAX), seq: Seq(42) };
         assert_eq!(id.to_string(), "77777777-42");
         assert_eq!(id.to_string().parse(), Ok(id));
     }

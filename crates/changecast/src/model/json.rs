@@ -109,16 +109,10 @@ impl Decimal {
         let leading_zeros = all.len() - significant.len();
         let digits = significant.trim_end_matches('0').to_owned();
         if digits.is_empty() {
-            return Self {
-                digits,
-                exponent: 0,
-            };
+            return Self { digits, exponent: 0 };
         }
         let exponent = exponent.parse::<i64>().unwrap_or(i64::MAX / 2);
-        Self {
-            digits,
-            exponent: exponent + whole.len() as i64 - leading_zeros as i64,
-        }
+        Self { digits, exponent: exponent + whole.len() as i64 - leading_zeros as i64 }
     }
 }
 
@@ -164,38 +158,17 @@ mod tests {
     #[test]
     fn numbers_that_a_double_would_change_are_wrapped() {
         check("9007199254740993", r#"{"$numberLong":"9007199254740993"}"#);
-        check(
-            "-9223372036854775808",
-            r#"{"$numberLong":"-9223372036854775808"}"#,
-        );
-        check(
-            "9223372036854775808",
-            r#"{"$numberDecimal":"9223372036854775808"}"#,
-        );
-        check(
-            "[0.12345678901234567890]",
-            r#"[{"$numberDecimal":"0.12345678901234567890"}]"#,
-        );
+        check("-9223372036854775808", r#"{"$numberLong":"-9223372036854775808"}"#);
+        check("9223372036854775808", r#"{"$numberDecimal":"9223372036854775808"}"#);
+        check("[0.12345678901234567890]", r#"[{"$numberDecimal":"0.12345678901234567890"}]"#);
         check("1e999", r#"{"$numberDecimal":"1e999"}"#);
         check("1e-999", r#"{"$numberDecimal":"1e-999"}"#);
-        check(
-            "1e99999999999999999999",
-            r#"{"$numberDecimal":"1e99999999999999999999"}"#,
-        );
+        check("1e99999999999999999999", r#"{"$numberDecimal":"1e99999999999999999999"}"#);
     }
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in [
-            "",
-            "{",
-            "{} {}",
-            "nul",
-            "01",
-            "\"\n\"",
-            "NaN",
-            &"[".repeat(4000),
-        ] {
+        for text in ["", "{", "{} {}", "nul", "01", "\"\n\"", "NaN", &"[".repeat(4000)] {
             assert!(extend_json(text).is_err(), "{text:?}");
         }
     }

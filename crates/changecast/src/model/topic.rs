@@ -53,9 +53,7 @@ impl Topic {
     /// The part after the first dot.
     #[must_use]
     pub fn collection(&self) -> &str {
-        self.0
-            .split_once('.')
-            .map_or("", |(_, collection)| collection)
+        self.0.split_once('.').map_or("", |(_, collection)| collection)
     }
 }
 
@@ -214,9 +212,7 @@ impl TopicSet {
     /// Whether some topic could be chosen by both sets.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.0
-            .iter()
-            .any(|one| other.0.iter().any(|two| one.overlaps(two)))
+        self.0.iter().any(|one| other.0.iter().any(|two| one.overlaps(two)))
     }
 }
 
@@ -282,16 +278,8 @@ mod tests {
             ("*", "a.b", true),
             ("a.b", "a.c", false),
         ] {
-            assert_eq!(
-                pattern(one).overlaps(&pattern(two)),
-                expected,
-                "{one} {two}"
-            );
-            assert_eq!(
-                pattern(two).overlaps(&pattern(one)),
-                expected,
-                "{two} {one}"
-            );
+            assert_eq!(pattern(one).overlaps(&pattern(two)), expected, "{one} {two}");
+            assert_eq!(pattern(two).overlaps(&pattern(one)), expected, "{two} {one}");
         }
     }
 
@@ -300,10 +288,7 @@ mod tests {
         let one = TopicSet::new([pattern("b.c"), pattern("a.*"), pattern("b.c")]);
         let two = TopicSet::new([pattern("a.*"), pattern("b.c")]);
         assert_eq!(one, two);
-        assert_eq!(
-            TopicSet::new([pattern("a.b"), pattern("*")]),
-            TopicSet::all()
-        );
+        assert_eq!(TopicSet::new([pattern("a.b"), pattern("*")]), TopicSet::all());
         assert_eq!(TopicSet::new([]), TopicSet::all());
     }
 }

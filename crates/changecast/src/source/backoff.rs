@@ -17,9 +17,8 @@ impl Backoff {
     }
 
     pub(super) fn next(&mut self) -> Duration {
-        let step = limits::BACKOFF_MIN
-            .saturating_mul(1 << self.attempt.min(16))
-            .min(limits::BACKOFF_MAX);
+        let step =
+            limits::BACKOFF_MIN.saturating_mul(1 << self.attempt.min(16)).min(limits::BACKOFF_MAX);
         self.attempt = self.attempt.saturating_add(1);
         step.mul_f64(0.5 + fastrand::f64() / 2.0)
     }

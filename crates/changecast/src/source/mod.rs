@@ -77,8 +77,6 @@ impl WatchOptions {
     /// Goes on right after `position`, or starts from now.
     #[must_use]
     pub fn start_after(position: Option<Position>) -> Self {
-        Self {
-            start_after: position,
-        }
+        Self { start_after: position }
     }
 }

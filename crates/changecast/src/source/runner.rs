@@ -32,12 +32,7 @@ pub fn run(
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
-    let runner = Runner {
-        source,
-        log,
-        board,
-        telemetry,
-    };
+    let runner = Runner { source, log, board, telemetry };
     runner.register();
     async move {
         // The runner's own awaits are all safe to drop: an append under way is stored or not, and
@@ -119,18 +114,14 @@ impl Runner {
         let stored = self.log.position(self.source.name()).await?;
         self.note_positioned(stored.is_some());
         let start_after = stored.clone().filter(|_| lost.is_none());
-        let mut stream = self
-            .source
-            .watch(WatchOptions::start_after(start_after))
-            .await?;
+        let mut stream = self.source.watch(WatchOptions::start_after(start_after)).await?;
         let position = stream.position().cloned();
         if let Some(error) = &*lost {
             self.append_gap(error, position).await?;
             *lost = None;
         } else if let (None, Some(position)) = (stored, position) {
             // Saved at once: a crash before the first change must not skip it.
-            self.append(Vec::new(), PositionUpdate::Set(position))
-                .await?;
+            self.append(Vec::new(), PositionUpdate::Set(position)).await?;
         }
         self.say_live();
         backoff.reset();
@@ -155,9 +146,7 @@ impl Runner {
                 idle.note(batch.position);
             } else {
                 idle.clear();
-                let update = batch
-                    .position
-                    .map_or(PositionUpdate::Keep, PositionUpdate::Set);
+                let update = batch.position.map_or(PositionUpdate::Keep, PositionUpdate::Set);
                 self.append(batch.bodies, update).await?;
                 self.note_change();
             }
@@ -171,15 +160,8 @@ impl Runner {
         let is_change = |body: &&Body| matches!(body, Body::Change(_));
         let change_count = bodies.iter().filter(is_change).count() as u64;
         let source = Arc::clone(self.source.name());
-        self.log
-            .append(Batch {
-                source,
-                bodies,
-                position: position.clone(),
-            })
-            .await?;
-        self.telemetry
-            .changes_appended(self.source.name(), change_count);
+        self.log.append(Batch { source, bodies, position: position.clone() }).await?;
+        self.telemetry.changes_appended(self.source.name(), change_count);
         if let PositionUpdate::Set(position) = &position {
             self.source.acknowledge(position).await;
         }
@@ -202,10 +184,7 @@ impl Runner {
     /// Takes what the stream has ready, from `first` on, up to a batch's caps; an error that comes
     /// after changes is handed back beside them, so that they are stored first.
     fn fill(&self, first: Delivery, stream: &mut ChangeStream) -> (Filled, Option<SourceError>) {
-        let mut filled = Filled {
-            bodies: Vec::new(),
-            position: None,
-        };
+        let mut filled = Filled { bodies: Vec::new(), position: None };
         let mut bytes = 0;
         let mut next = Some(Ok(first));
         while let Some(delivery) = next {
@@ -256,11 +235,7 @@ impl Runner {
     fn say_live(&self) {
         self.telemetry.source_live(self.source.name());
         self.board.update(self.source.name(), |status| {
-            status.since = if status.state == SourceState::Live {
-                status.since
-            } else {
-                now()
-            };
+            status.since = if status.state == SourceState::Live { status.since } else { now() };
             status.state = SourceState::Live;
             status.positioned = true;
             status.error = None;
@@ -269,14 +244,9 @@ impl Runner {
     }
 
     fn say_down(&self, state: SourceState, error: &str, remedy: Option<&str>) {
-        self.telemetry
-            .source_down(self.source.name(), state, error, remedy);
+        self.telemetry.source_down(self.source.name(), state, error, remedy);
         self.board.update(self.source.name(), |status| {
-            status.since = if status.state == state {
-                status.since
-            } else {
-                now()
-            };
+            status.since = if status.state == state { status.since } else { now() };
             status.state = state;
             status.error = Some(error.to_owned());
             status.remedy = remedy.map(ToOwned::to_owned);
@@ -284,20 +254,16 @@ impl Runner {
     }
 
     fn note_positioned(&self, positioned: bool) {
-        self.board
-            .update(self.source.name(), |status| status.positioned |= positioned);
+        self.board.update(self.source.name(), |status| status.positioned |= positioned);
     }
 
     fn note_gap(&self, error: &SourceError) {
         self.telemetry.source_gap(self.source.name(), error);
-        self.board
-            .update(self.source.name(), |status| status.gap_count += 1);
+        self.board.update(self.source.name(), |status| status.gap_count += 1);
     }
 
     fn note_change(&self) {
-        self.board.update(self.source.name(), |status| {
-            status.last_change = Some(now())
-        });
+        self.board.update(self.source.name(), |status| status.last_change = Some(now()));
     }
 }
 
@@ -317,8 +283,7 @@ impl IdlePosition {
     fn note(&mut self, position: Option<Position>) {
         if position.is_some() {
             self.position = position;
-            self.due
-                .get_or_insert_with(|| Instant::now() + limits::IDLE_POSITION_EVERY);
+            self.due.get_or_insert_with(|| Instant::now() + limits::IDLE_POSITION_EVERY);
         }
     }
 
@@ -332,9 +297,7 @@ impl IdlePosition {
 
     fn take(&mut self) -> PositionUpdate {
         self.due = None;
-        self.position
-            .take()
-            .map_or(PositionUpdate::Keep, PositionUpdate::Set)
+        self.position.take().map_or(PositionUpdate::Keep, PositionUpdate::Set)
     }
 
     fn clear(&mut self) {

@@ -51,11 +51,7 @@ pub(crate) enum Event {
     /// Nobody listens to a stream any more.
     Closed,
     /// The log took a batch: so many changes and gaps, and what became of the position.
-    Appended {
-        changes: Vec<u32>,
-        gaps: Vec<String>,
-        position: Moved,
-    },
+    Appended { changes: Vec<u32>, gaps: Vec<String>, position: Moved },
     /// The log refused a batch.
     AppendFailed,
     /// The source may forget what leads up to this position.
@@ -86,11 +82,7 @@ impl Journal {
     /// Waits until the journal is as wanted, and gives it.
     pub(crate) async fn wait_for(&self, is_wanted: impl FnMut(&Vec<Event>) -> bool) -> Vec<Event> {
         let mut events = self.0.subscribe();
-        events
-            .wait_for(is_wanted)
-            .await
-            .expect("the journal lives")
-            .clone()
+        events.wait_for(is_wanted).await.expect("the journal lives").clone()
     }
 
     /// Waits until `wanted` has been done.
@@ -101,8 +93,7 @@ impl Journal {
     /// Waits until `count` streams have been asked for.
     pub(crate) async fn wait_for_watches(&self, count: usize) -> Vec<Event> {
         let is_watch = |event: &&Event| matches!(event, Event::Watched(_));
-        self.wait_for(|events| events.iter().filter(is_watch).count() >= count)
-            .await
+        self.wait_for(|events| events.iter().filter(is_watch).count() >= count).await
     }
 }
 
@@ -115,11 +106,7 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) fn new(script: Vec<Watch>, journal: Journal) -> Self {
-        Self {
-            name: "shop".into(),
-            script: Mutex::new(script.into()),
-            journal,
-        }
+        Self { name: "shop".into(), script: Mutex::new(script.into()), journal }
     }
 }
 
@@ -195,10 +182,7 @@ async fn play(steps: Vec<Step>, sender: DeliverySender, journal: Journal) {
 }
 
 fn delivery(change: Option<Change>, position: Option<&'static str>) -> Delivery {
-    Delivery {
-        change,
-        position: position.map(position_of),
-    }
+    Delivery { change, position: position.map(position_of) }
 }
 
 /// The change whose event is its number.
@@ -212,12 +196,7 @@ fn large(size: usize) -> Change {
 
 fn change_of(event: impl Into<Bytes>) -> Change {
     let topic = Topic::parse("shop.orders").expect("a topic");
-    Change {
-        topic,
-        op: Op::Insert,
-        key: Bytes::new(),
-        event: event.into(),
-    }
+    Change { topic, op: Op::Insert, key: Bytes::new(), event: event.into() }
 }
 
 /// The number that [`Step::Change`] gave it.

@@ -69,14 +69,7 @@ impl ChangeStream {
             closed: closed.clone(),
             runtime: Handle::current(),
         };
-        (
-            sender,
-            Self {
-                deliveries,
-                position,
-                _ends_the_driver: closed.drop_guard(),
-            },
-        )
+        (sender, Self { deliveries, position, _ends_the_driver: closed.drop_guard() })
     }
 
     /// The next delivery; `None` once the stream has ended.
@@ -95,11 +88,7 @@ impl ChangeStream {
     }
 
     fn note(&mut self, delivery: Result<Delivery, SourceError>) -> Result<Delivery, SourceError> {
-        if let Ok(Delivery {
-            position: Some(position),
-            ..
-        }) = &delivery
-        {
+        if let Ok(Delivery { position: Some(position), .. }) = &delivery {
             self.position = Some(position.clone());
         }
         delivery

@@ -14,9 +14,7 @@ pub(super) struct SourceLabel {
 
 impl SourceLabel {
     pub(super) fn new(source: &str) -> Self {
-        Self {
-            source: source.to_owned(),
-        }
+        Self { source: source.to_owned() }
     }
 }
 
@@ -104,11 +102,7 @@ impl Default for Metrics {
             "Texts that were not UTF-8 and were mended with U+FFFD",
             metrics.source_replaced_text.clone(),
         );
-        registry.register(
-            "subscribers",
-            "Subscribers now",
-            metrics.subscribers.clone(),
-        );
+        registry.register("subscribers", "Subscribers now", metrics.subscribers.clone());
         registry.register(
             "frames_delivered",
             "Changes handed to subscribers",
@@ -119,22 +113,14 @@ impl Default for Metrics {
             "Gaps told to subscribers",
             metrics.subscriber_gaps.clone(),
         );
-        registry.register(
-            "connections",
-            "Connections now",
-            metrics.connections.clone(),
-        );
+        registry.register("connections", "Connections now", metrics.connections.clone());
         registry.register(
             "connections_refused",
             "Connections turned away because there were too many",
             metrics.connections_refused.clone(),
         );
         registry.register("requests", "Requests answered", metrics.requests.clone());
-        registry.register(
-            "log_entries",
-            "Entries in the log",
-            metrics.log_entries.clone(),
-        );
+        registry.register("log_entries", "Entries in the log", metrics.log_entries.clone());
         registry.register(
             "log_bytes",
             "Weight of the entries in the log, in bytes",

@@ -34,19 +34,13 @@ impl Telemetry {
 
     /// A source appended changes.
     pub(crate) fn changes_appended(&self, source: &str, count: u64) {
-        self.metrics
-            .source_changes
-            .get_or_create(&SourceLabel::new(source))
-            .inc_by(count);
+        self.metrics.source_changes.get_or_create(&SourceLabel::new(source)).inc_by(count);
     }
 
     /// A source follows its database.
     pub(crate) fn source_live(&self, source: &str) {
         tracing::info!(source, "source live");
-        self.metrics
-            .source_up
-            .get_or_create(&SourceLabel::new(source))
-            .set(1);
+        self.metrics.source_up.get_or_create(&SourceLabel::new(source)).set(1);
     }
 
     /// A source does not.
@@ -71,57 +65,34 @@ impl Telemetry {
     /// A source lost history and said so in the log.
     pub(crate) fn source_gap(&self, source: &str, error: &crate::source::SourceError) {
         tracing::error!(source, %error, "source gap");
-        self.metrics
-            .source_gaps
-            .get_or_create(&SourceLabel::new(source))
-            .inc();
+        self.metrics.source_gaps.get_or_create(&SourceLabel::new(source)).inc();
     }
 
     /// A source met text that is not UTF-8 and replaced it.
     pub(crate) fn text_replaced(&self, source: &str, count: u64) {
         tracing::warn!(source, count, "invalid utf-8 replaced");
-        self.metrics
-            .source_replaced_text
-            .get_or_create(&SourceLabel::new(source))
-            .inc_by(count);
+        self.metrics.source_replaced_text.get_or_create(&SourceLabel::new(source)).inc_by(count);
     }
 
     /// A subscriber was let in.
     pub(crate) fn subscriber_opened(&self, transport: &'static str) {
-        self.metrics
-            .subscribers
-            .get_or_create(&TransportLabel { transport })
-            .inc();
+        self.metrics.subscribers.get_or_create(&TransportLabel { transport }).inc();
     }
 
     /// A subscriber went away, after this long and so many changes.
     pub(crate) fn subscriber_closed(&self, transport: &'static str, age: Duration, changes: u64) {
-        tracing::info!(
-            transport,
-            seconds = age.as_secs_f64(),
-            changes,
-            "subscriber left"
-        );
-        self.metrics
-            .subscribers
-            .get_or_create(&TransportLabel { transport })
-            .dec();
+        tracing::info!(transport, seconds = age.as_secs_f64(), changes, "subscriber left");
+        self.metrics.subscribers.get_or_create(&TransportLabel { transport }).dec();
     }
 
     /// Frames were handed to a subscriber.
     pub(crate) fn frames_delivered(&self, transport: &'static str, count: u64) {
-        self.metrics
-            .delivered
-            .get_or_create(&TransportLabel { transport })
-            .inc_by(count);
+        self.metrics.delivered.get_or_create(&TransportLabel { transport }).inc_by(count);
     }
 
     /// A subscriber was told of a gap.
     pub(crate) fn subscriber_gap(&self, transport: &'static str) {
-        self.metrics
-            .subscriber_gaps
-            .get_or_create(&TransportLabel { transport })
-            .inc();
+        self.metrics.subscriber_gaps.get_or_create(&TransportLabel { transport }).inc();
     }
 
     /// A connection was accepted.
@@ -142,13 +113,7 @@ impl Telemetry {
 
     /// A request has been answered: the access log.
     pub(crate) fn request_answered(&self, answered: &Answered<'_>) {
-        let Answered {
-            status,
-            method,
-            path,
-            ip,
-            took,
-        } = *answered;
+        let Answered { status, method, path, ip, took } = *answered;
         let ip = ip.map(tracing::field::display);
         let ms = took.as_micros() as f64 / 1000.0;
         match status {
@@ -156,20 +121,13 @@ impl Telemetry {
             400.. => tracing::warn!(status, method, path, ip, ms, "request"),
             _ => tracing::info!(status, method, path, ip, ms, "request"),
         }
-        self.metrics
-            .requests
-            .get_or_create(&metrics::StatusLabel::new(status))
-            .inc();
+        self.metrics.requests.get_or_create(&metrics::StatusLabel::new(status)).inc();
     }
 
     /// Everything counted, as OpenMetrics text.
     pub(crate) fn render(&self, log: crate::log::LogSize) -> String {
-        self.metrics
-            .log_entries
-            .set(i64::try_from(log.entry_count).unwrap_or(i64::MAX));
-        self.metrics
-            .log_bytes
-            .set(i64::try_from(log.bytes).unwrap_or(i64::MAX));
+        self.metrics.log_entries.set(i64::try_from(log.entry_count).unwrap_or(i64::MAX));
+        self.metrics.log_bytes.set(i64::try_from(log.bytes).unwrap_or(i64::MAX));
         self.metrics.render()
     }
 }

@@ -36,11 +36,7 @@ pub(super) async fn get(
     match documents.get(&collection, &id).await? {
         Some(document) => {
             let content_type = (header::CONTENT_TYPE, "application/json; charset=UTF-8");
-            Ok((
-                [content_type, (header::CACHE_CONTROL, "no-store")],
-                document,
-            )
-                .into_response())
+            Ok(([content_type, (header::CACHE_CONTROL, "no-store")], document).into_response())
         }
         None => Err(missing(&source, &collection, &id)),
     }
@@ -71,20 +67,9 @@ pub(super) async fn write(
 const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
 
 fn open(app: &App, source: &str, wanted: DocumentsMode) -> Result<Arc<dyn Documents>, Problem> {
-    let Some(served) = app
-        .sources
-        .iter()
-        .find(|served| &**served.source.name() == source)
-    else {
-        let known: Vec<_> = app
-            .sources
-            .iter()
-            .map(|served| &**served.source.name())
-            .collect();
-        let detail = format!(
-            "there is no source {source:?}; there are: {}",
-            known.join(", ")
-        );
+    let Some(served) = app.sources.iter().find(|served| &**served.source.name() == source) else {
+        let known: Vec<_> = app.sources.iter().map(|served| &**served.source.name()).collect();
+        let detail = format!("there is no source {source:?}; there are: {}", known.join(", "));
         return Err(Problem::not_found(detail));
     };
     let Some(documents) = served.source.documents() else {
@@ -92,11 +77,7 @@ fn open(app: &App, source: &str, wanted: DocumentsMode) -> Result<Arc<dyn Docume
         return Err(Problem::not_found(detail));
     };
     if served.documents < wanted {
-        let mode = if wanted == DocumentsMode::Write {
-            "write"
-        } else {
-            "read"
-        };
+        let mode = if wanted == DocumentsMode::Write { "write" } else { "read" };
         let detail = format!(
             "the documents of source {source:?} are not open: start the server with --documents {mode}"
         );
@@ -111,15 +92,8 @@ async fn read_body(request: Request<Body>, types: &[&str]) -> Result<String, Pro
     let body = match timeout(limits::BODY_TIMEOUT, reading).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if is_too_large(&error) => {
-            let detail = format!(
-                "the body is larger than {} bytes",
-                limits::DOCUMENT_BYTES_MAX
-            );
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                detail,
-            ));
+            let detail = format!("the body is larger than {} bytes", limits::DOCUMENT_BYTES_MAX);
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
         }
         Ok(Err(_)) => return Err(Problem::bad_request("body", "the body broke off")),
         Err(_) => {
@@ -144,19 +118,13 @@ fn is_too_large(error: &axum::Error) -> bool {
 
 /// Also a defence: a form of a foreign web page cannot send this type without asking first.
 fn check_content_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let given = given.map(|value| value.split(';').next().unwrap_or("").trim());
     if given.is_some_and(|given| types.iter().any(|kind| kind.eq_ignore_ascii_case(given))) {
         return Ok(());
     }
     let detail = format!("send the header Content-Type: {}", types.join(" or "));
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "content-type",
-        detail,
-    ))
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", detail))
 }
 
 fn created(source: &str, collection: &str, id: &str) -> Response {
@@ -170,9 +138,7 @@ fn created(source: &str, collection: &str, id: &str) -> Response {
 }
 
 fn missing(source: &str, collection: &str, id: &str) -> Problem {
-    Problem::not_found(format!(
-        "there is no document {id:?} in {source}.{collection}"
-    ))
+    Problem::not_found(format!("there is no document {id:?} in {source}.{collection}"))
 }
 
 impl From<DocumentsError> for Problem {

@@ -27,16 +27,11 @@ impl Policy {
         name.eq_ignore_ascii_case("localhost")
             || name.to_ascii_lowercase().ends_with(".localhost")
             || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-            || self
-                .hosts
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(name))
+            || self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
     }
 
     fn allows_origin(&self, origin: &str) -> bool {
-        self.origins
-            .iter()
-            .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
+        self.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
     }
 
     /// Whether the request comes from a web page of another site than ours that nobody allowed.
@@ -45,10 +40,7 @@ impl Policy {
             return !is_same_origin(origin, headers) && !self.allows_origin(origin);
         }
         // Some requests of web pages carry no Origin, but say where they come from.
-        matches!(
-            text(headers, &SEC_FETCH_SITE),
-            Some("cross-site" | "same-site")
-        )
+        matches!(text(headers, &SEC_FETCH_SITE), Some("cross-site" | "same-site"))
     }
 }
 
@@ -71,16 +63,11 @@ fn is_same_origin(origin: &str, headers: &HeaderMap) -> bool {
         return false;
     };
     let is_web = matches!(origin.scheme_str(), Some("http" | "https"));
-    is_web
-        && origin
-            .authority()
-            .is_some_and(|name| name.as_str().eq_ignore_ascii_case(host))
+    is_web && origin.authority().is_some_and(|name| name.as_str().eq_ignore_ascii_case(host))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
-    headers
-        .get(name)
-        .map(|value| value.to_str().unwrap_or("\u{fffd}"))
+    headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))
 }
 
 /// Lets a request in, or refuses it with the reason; adds the CORS headers of allowed origins, and
@@ -120,14 +107,8 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     if is_preflight {
         for (name, value) in [
-            (
-                header::ACCESS_CONTROL_ALLOW_METHODS,
-                "GET, PUT, PATCH, POST, DELETE",
-            ),
-            (
-                header::ACCESS_CONTROL_ALLOW_HEADERS,
-                "Content-Type, Last-Event-ID, Idempotency-Key",
-            ),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, PUT, PATCH, POST, DELETE"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type, Last-Event-ID, Idempotency-Key"),
             (header::ACCESS_CONTROL_MAX_AGE, "600"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
@@ -140,10 +121,7 @@ fn check(policy: &Policy, request: &Request) -> Result<(), Problem> {
     let host =
         text(headers, &header::HOST).or_else(|| request.uri().authority().map(|a| a.as_str()));
     let Some(host) = host else {
-        return Err(Problem::bad_request(
-            "host",
-            "the request has no Host header",
-        ));
+        return Err(Problem::bad_request("host", "the request has no Host header"));
     };
     if !policy.allows_host(host) {
         let name = host_name(host);
@@ -155,10 +133,7 @@ fn check(policy: &Policy, request: &Request) -> Result<(), Problem> {
         ));
     }
     let is_websocket = headers.contains_key(header::UPGRADE);
-    let is_write = !matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
+    let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if is_websocket && policy.is_foreign(headers) {
         return Err(Problem::forbidden(
             "origin",
@@ -180,10 +155,7 @@ mod tests {
 
     #[test]
     fn names_that_can_be_rebound_are_refused() {
-        let policy = Policy {
-            hosts: vec!["db.example".into()],
-            origins: vec![],
-        };
+        let policy = Policy { hosts: vec!["db.example".into()], origins: vec![] };
         for host in [
             "localhost",
             "localhost:8888",
@@ -211,15 +183,9 @@ mod tests {
 
     #[track_caller]
     fn check_foreign(headers: &[(&'static str, &'static str)], expected: bool) {
-        let policy = Policy {
-            hosts: vec![],
-            origins: vec!["https://ok.example".into()],
-        };
+        let policy = Policy { hosts: vec![], origins: vec!["https://ok.example".into()] };
         let map = headers.iter().map(|(name, value)| {
-            (
-                header::HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
+            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
         });
         assert_eq!(policy.is_foreign(&map.collect()), expected, "{headers:?}");
     }
@@ -227,42 +193,12 @@ mod tests {
     #[test]
     fn the_origin_must_be_the_host_port_included() {
         check_foreign(&[("host", "localhost:8888")], false);
-        check_foreign(
-            &[
-                ("host", "localhost:8888"),
-                ("origin", "http://localhost:8888"),
-            ],
-            false,
-        );
-        check_foreign(
-            &[
-                ("host", "localhost:8888"),
-                ("origin", "http://localhost:9999"),
-            ],
-            true,
-        );
-        check_foreign(
-            &[
-                ("host", "localhost:8888"),
-                ("origin", "http://evil.example"),
-            ],
-            true,
-        );
+        check_foreign(&[("host", "localhost:8888"), ("origin", "http://localhost:8888")], false);
+        check_foreign(&[("host", "localhost:8888"), ("origin", "http://localhost:9999")], true);
+        check_foreign(&[("host", "localhost:8888"), ("origin", "http://evil.example")], true);
         check_foreign(&[("host", "localhost:8888"), ("origin", "null")], true);
-        check_foreign(
-            &[("host", "localhost:8888"), ("origin", "https://ok.example")],
-            false,
-        );
-        check_foreign(
-            &[("host", "localhost:8888"), ("sec-fetch-site", "cross-site")],
-            true,
-        );
-        check_foreign(
-            &[
-                ("host", "localhost:8888"),
-                ("sec-fetch-site", "same-origin"),
-            ],
-            false,
-        );
+        check_foreign(&[("host", "localhost:8888"), ("origin", "https://ok.example")], false);
+        check_foreign(&[("host", "localhost:8888"), ("sec-fetch-site", "cross-site")], true);
+        check_foreign(&[("host", "localhost:8888"), ("sec-fetch-site", "same-origin")], false);
     }
 }

@@ -63,23 +63,10 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         (true, false) => (StatusCode::OK, "degraded"),
         (true, true) => (StatusCode::OK, "ok"),
     };
-    let log = LogHealth {
-        status: if fault.is_none() { "ok" } else { "failing" },
-        error: fault,
-    };
+    let log = LogHealth { status: if fault.is_none() { "ok" } else { "failing" }, error: fault };
     let sources = statuses.into_iter().zip(probes);
-    let sources = sources
-        .map(|(status, probe)| SourceHealth { status, probe })
-        .collect();
-    (
-        code,
-        Json(Readiness {
-            status,
-            log,
-            sources,
-        }),
-    )
-        .into_response()
+    let sources = sources.map(|(status, probe)| SourceHealth { status, probe }).collect();
+    (code, Json(Readiness { status, log, sources })).into_response()
 }
 
 async fn probe(served: &Served) -> Probe {
@@ -90,11 +77,7 @@ async fn probe(served: &Served) -> Probe {
         Err(_) => Some("no answer in time".to_owned()),
     };
     let status = if error.is_none() { "ok" } else { "failing" };
-    Probe {
-        status,
-        error,
-        latency_ms: started.elapsed().as_secs_f64() * 1000.0,
-    }
+    Probe { status, error, latency_ms: started.elapsed().as_secs_f64() * 1000.0 }
 }
 
 #[derive(Serialize)]
@@ -113,24 +96,14 @@ struct SourceListing {
 
 pub(super) async fn sources(State(app): State<Arc<App>>) -> Json<SourceListings> {
     let listings =
-        app.board
-            .sources()
-            .into_iter()
-            .zip(&app.sources)
-            .map(async |(status, served)| {
-                // A log that cannot be read is /readyz's to report.
-                let position = app.log.position(&status.name).await.ok().flatten();
-                let position =
-                    position.and_then(|position| serde_json::from_slice(position.as_bytes()).ok());
-                SourceListing {
-                    status,
-                    position,
-                    documents: served.documents,
-                }
-            });
-    Json(SourceListings {
-        sources: join_all(listings).await,
-    })
+        app.board.sources().into_iter().zip(&app.sources).map(async |(status, served)| {
+            // A log that cannot be read is /readyz's to report.
+            let position = app.log.position(&status.name).await.ok().flatten();
+            let position =
+                position.and_then(|position| serde_json::from_slice(position.as_bytes()).ok());
+            SourceListing { status, position, documents: served.documents }
+        });
+    Json(SourceListings { sources: join_all(listings).await })
 }
 
 pub(super) async fn topics(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
@@ -141,9 +114,5 @@ pub(super) async fn topics(State(app): State<Arc<App>>) -> Json<serde_json::Valu
 
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    (
-        [(header::CONTENT_TYPE, content_type)],
-        app.telemetry.render(app.log.size()),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, content_type)], app.telemetry.render(app.log.size())).into_response()
 }

@@ -93,10 +93,7 @@ fn html(html_id: &str, fields: &[&(String, &RawValue)]) -> String {
     } else {
         indented(fields)
     };
-    format!(
-        "<div id=\"change-{html_id}\"><pre>{}</pre></div>",
-        escaped(&text)
-    )
+    format!("<div id=\"change-{html_id}\"><pre>{}</pre></div>", escaped(&text))
 }
 
 fn indented(fields: &[&(String, &RawValue)]) -> String {
@@ -222,19 +219,15 @@ mod tests {
             .replace("&#x27;", "'")
             .replace("&amp;", "&");
         let shown: Value = serde_json::from_str(&unescaped).expect("JSON");
-        assert_eq!(
-            shown,
-            json!({"fullDocument": {"x": "<script>\"'&", "e": {}, "l": [1, []]}})
-        );
+        assert_eq!(shown, json!({"fullDocument": {"x": "<script>\"'&", "e": {}, "l": [1, []]}}));
         assert!(unescaped.contains("\n      1,\n"), "{unescaped}");
     }
 
     #[test]
     fn s0_34_a_large_event_is_not_sent_twice() {
         let large = "x".repeat(limits::HTML_BYTES_MAX);
-        let frame = frame_of(&format!(
-            r#"{{"_id":{{"_data":"1"}},"fullDocument":{{"x":"{large}"}}}}"#
-        ));
+        let frame =
+            frame_of(&format!(r#"{{"_id":{{"_data":"1"}},"fullDocument":{{"x":"{large}"}}}}"#));
         assert!(frame["html"].as_str().expect("text").len() < 200);
         assert_eq!(frame["fullDocument"]["x"], large);
     }

@@ -24,10 +24,7 @@ pub struct PageConfig {
 
 impl Default for PageConfig {
     fn default() -> Self {
-        Self {
-            cache_size: 5,
-            from_disk: false,
-        }
+        Self { cache_size: 5, from_disk: false }
     }
 }
 
@@ -55,11 +52,7 @@ static STYLE_CSS: Asset = asset!("style.css", "text/css; charset=UTF-8");
 impl Asset {
     fn read(&self, config: &PageConfig) -> Vec<u8> {
         let path = FilePath::new(concat!(env!("CARGO_MANIFEST_DIR"), "/assets")).join(self.name);
-        let edited = if config.from_disk {
-            std::fs::read(path).ok()
-        } else {
-            None
-        };
+        let edited = if config.from_disk { std::fs::read(path).ok() } else { None };
         edited.unwrap_or_else(|| self.embedded.to_vec())
     }
 
@@ -90,12 +83,7 @@ pub(super) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Re
 }
 
 pub(super) async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    respond(
-        &headers,
-        FAVICON.content_type,
-        FAVICON.read(&app.page),
-        "max-age=86400",
-    )
+    respond(&headers, FAVICON.content_type, FAVICON.read(&app.page), "max-age=86400")
 }
 
 pub(super) async fn asset(
@@ -103,21 +91,10 @@ pub(super) async fn asset(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asset = [&APP_JS, &STYLE_CSS, &FAVICON]
-        .into_iter()
-        .find(|asset| asset.name == name);
+    let asset = [&APP_JS, &STYLE_CSS, &FAVICON].into_iter().find(|asset| asset.name == name);
     let asset = asset.ok_or_else(|| Problem::not_found("there is no such asset"))?;
-    let caching = if app.page.from_disk {
-        "no-cache"
-    } else {
-        "max-age=31536000, immutable"
-    };
-    Ok(respond(
-        &headers,
-        asset.content_type,
-        asset.read(&app.page),
-        caching,
-    ))
+    let caching = if app.page.from_disk { "no-cache" } else { "max-age=31536000, immutable" };
+    Ok(respond(&headers, asset.content_type, asset.read(&app.page), caching))
 }
 
 fn respond(
@@ -127,13 +104,9 @@ fn respond(
     caching: &'static str,
 ) -> Response {
     let etag = format!("\"{}\"", version(&content));
-    let known = request
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
+    let known = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known = known.is_some_and(|known| {
-        known
-            .split(',')
-            .any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == etag)
+        known.split(',').any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == etag)
     });
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
@@ -148,10 +121,7 @@ fn respond(
         (header::CACHE_CONTROL, caching),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -10,13 +10,7 @@ use crate::limits;
 use crate::model::{EventId, TopicPattern, TopicSet};
 
 /// The parameters that are known; any other is refused, so that a typo fails loudly.
-const PARAMETERS: [&str; 5] = [
-    "topic",
-    "since",
-    "last_event_id",
-    "lastEventId",
-    "bookmarks",
-];
+const PARAMETERS: [&str; 5] = ["topic", "since", "last_event_id", "lastEventId", "bookmarks"];
 
 /// A checked request to follow.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,11 +49,7 @@ impl Request {
             return Err(Problem::bad_request("topic", detail));
         }
         let start = resumed.or(start).unwrap_or(Start::Now);
-        Ok(Self {
-            topics: TopicSet::new(topics),
-            start,
-            bookmarks_as_events,
-        })
+        Ok(Self { topics: TopicSet::new(topics), start, bookmarks_as_events })
     }
 }
 
@@ -75,8 +65,7 @@ fn resume_header(headers: &HeaderMap) -> Option<Start> {
 /// The id of a client that reconnects: it cannot be asked to correct itself, so an id that nobody
 /// can read becomes a gap.
 fn resume_from(text: &str) -> Start {
-    text.parse::<EventId>()
-        .map_or(Start::Unreadable, Start::After)
+    text.parse::<EventId>().map_or(Start::Unreadable, Start::After)
 }
 
 fn read_topic(text: &str) -> Result<TopicPattern, Problem> {
@@ -90,31 +79,19 @@ fn read_since(text: &str) -> Result<Start, Problem> {
         _ => {}
     }
     if let Some(count) = text.strip_prefix("last:") {
-        let count = count
-            .parse()
-            .ok()
-            .filter(|count| *count <= limits::LAST_MAX);
+        let count = count.parse().ok().filter(|count| *count <= limits::LAST_MAX);
         let range = format!("last:N takes a number from 0 to {}", limits::LAST_MAX);
-        return count
-            .map(Start::Last)
-            .ok_or_else(|| bad("since", text, range));
+        return count.map(Start::Last).ok_or_else(|| bad("since", text, range));
     }
     let id = text.parse::<EventId>();
     id.map(Start::After).map_err(|_| {
-        bad(
-            "since",
-            text,
-            "it takes now, earliest, last:N or an event id such as abcdefgh-42",
-        )
+        bad("since", text, "it takes now, earliest, last:N or an event id such as abcdefgh-42")
     })
 }
 
 fn set_once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem> {
     if slot.replace(value).is_some() {
-        return Err(Problem::bad_request(
-            name,
-            format!("{name} may be given once"),
-        ));
+        return Err(Problem::bad_request(name, format!("{name} may be given once")));
     }
     Ok(())
 }
@@ -150,19 +127,12 @@ mod tests {
     }
 
     fn id(seq: u64) -> EventId {
-        EventId {
-            epoch: Epoch::from_random(0),
-            seq: crate::model::Seq(seq),
-        }
+        EventId { epoch: Epoch::from_random(0), seq: crate::model::Seq(seq) }
     }
 
     #[track_caller]
     fn check_start(query: &str, header: Option<&'static str>, expected: Start) {
-        assert_eq!(
-            read(query, header).expect(query).start,
-            expected,
-            "{query} {header:?}"
-        );
+        assert_eq!(read(query, header).expect(query).start, expected, "{query} {header:?}");
     }
 
     #[test]
@@ -177,16 +147,8 @@ mod tests {
     #[test]
     fn the_header_of_a_reconnecting_browser_wins_over_its_url() {
         check_start("since=last:5", Some("aaaaaaaa-9"), Start::After(id(9)));
-        check_start(
-            "since=earliest&last_event_id=aaaaaaaa-8",
-            None,
-            Start::After(id(8)),
-        );
-        check_start(
-            "last_event_id=aaaaaaaa-8",
-            Some("aaaaaaaa-9"),
-            Start::After(id(9)),
-        );
+        check_start("since=earliest&last_event_id=aaaaaaaa-8", None, Start::After(id(8)));
+        check_start("last_event_id=aaaaaaaa-8", Some("aaaaaaaa-9"), Start::After(id(9)));
         check_start("since=last:5", Some(""), Start::Last(5));
     }
 

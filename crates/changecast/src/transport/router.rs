@@ -76,11 +76,7 @@ pub fn router(app: Arc<App>, policy: Policy) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(async || Problem::not_found("there is no such page"))
         .method_not_allowed_fallback(async || {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method",
-                "see the Allow header",
-            )
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "see the Allow header")
         })
         .with_state(app)
         .layer(from_fn_with_state(Arc::new(policy), guard))
@@ -94,13 +90,8 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
         Err(problem) => return problem.into_response(),
     };
     let bookmarks_as_events = wanted.bookmarks_as_events;
-    let codec: Arc<dyn Codec> = if wants_lines {
-        Arc::new(Ndjson)
-    } else {
-        Arc::new(Sse {
-            bookmarks_as_events,
-        })
-    };
+    let codec: Arc<dyn Codec> =
+        if wants_lines { Arc::new(Ndjson) } else { Arc::new(Sse { bookmarks_as_events }) };
     match subscribe(&app, wanted, codec).await {
         Ok(subscription) if wants_lines => sse::stream(subscription, ndjson::CONTENT_TYPE),
         Ok(subscription) => sse::respond(subscription),
@@ -124,10 +115,7 @@ async fn upgrade(
     on_text: OnText,
 ) -> Response {
     let checked = Handshake::check(request.headers()).and_then(|handshake| {
-        Ok((
-            handshake,
-            request::Request::read(request.uri(), request.headers())?,
-        ))
+        Ok((handshake, request::Request::read(request.uri(), request.headers())?))
     });
     let (handshake, wanted) = match checked {
         Ok(checked) => checked,
@@ -144,21 +132,12 @@ async fn subscribe(
     wanted: request::Request,
     codec: Arc<dyn Codec>,
 ) -> Result<Subscription, HubError> {
-    app.hub
-        .subscribe(Subscribe {
-            topics: wanted.topics,
-            start: wanted.start,
-            codec,
-        })
-        .await
+    app.hub.subscribe(Subscribe { topics: wanted.topics, start: wanted.start, codec }).await
 }
 
 fn refuse(error: &HubError) -> Response {
     tracing::warn!(%error, "subscription refused");
     let mut response = Problem::unavailable("no subscription now; try again").into_response();
-    response.headers_mut().insert(
-        header::RETRY_AFTER,
-        axum::http::HeaderValue::from_static("5"),
-    );
+    response.headers_mut().insert(header::RETRY_AFTER, axum::http::HeaderValue::from_static("5"));
     response
 }

@@ -22,11 +22,7 @@ pub(super) struct Sse {
 
 impl Codec for Sse {
     fn name(&self) -> &'static str {
-        if self.bookmarks_as_events {
-            "sse-bookmarks"
-        } else {
-            "sse"
-        }
+        if self.bookmarks_as_events { "sse-bookmarks" } else { "sse" }
     }
 
     fn change(&self, id: EventId, change: &Change) -> Bytes {
@@ -96,9 +92,7 @@ fn set_headers(response: &mut Response, content_type: &'static str) {
         (header::CACHE_CONTROL, "no-store, no-transform"),
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
 }
 

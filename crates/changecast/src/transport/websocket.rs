@@ -68,23 +68,16 @@ impl Handshake {
         let version = headers.get(header::SEC_WEBSOCKET_VERSION);
         if version.is_some_and(|version| version != "13") {
             let detail = "this server speaks version 13 of the WebSocket protocol";
-            return Err(
-                Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket", detail)
-                    .with_header(header::SEC_WEBSOCKET_VERSION, "13"),
-            );
+            return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket", detail)
+                .with_header(header::SEC_WEBSOCKET_VERSION, "13"));
         }
-        let key = headers
-            .get(header::SEC_WEBSOCKET_KEY)
-            .filter(|key| key.len() == KEY_LENGTH);
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == KEY_LENGTH);
         let (Some(key), Some(_)) = (key, version) else {
             return Err(bad("Missing/Invalid WebSocket headers"));
         };
         let accept = derive_accept_key(key.as_bytes());
         let speaks_ours = has_token(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-        Ok(Self {
-            accept,
-            speaks_ours,
-        })
+        Ok(Self { accept, speaks_ours })
     }
 
     /// Answers 101 and lends the socket to `subscription` until either ends.
@@ -101,12 +94,7 @@ impl Handshake {
         let upgrade = hyper::upgrade::on(&mut request);
         tasks.spawn(async move {
             match upgrade.await {
-                Ok(upgraded) => {
-                    Connection::open(upgraded, on_text)
-                        .await
-                        .run(subscription)
-                        .await
-                }
+                Ok(upgraded) => Connection::open(upgraded, on_text).await.run(subscription).await,
                 Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
             }
         });
@@ -133,8 +121,7 @@ fn bad(detail: &str) -> Problem {
 fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
     headers.get_all(name).iter().any(|value| {
         let list = value.to_str().unwrap_or("");
-        list.split(',')
-            .any(|item| item.trim().eq_ignore_ascii_case(token))
+        list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
     })
 }
 
@@ -190,16 +177,12 @@ impl Connection {
             Ok(Output::Messages(messages)) => {
                 self.send(messages.into_iter().map(text).collect()).await
             }
-            Ok(Output::End(_)) => Err(End::Close(
-                CloseCode::Away,
-                "shutting down, please reconnect",
-            )),
+            Ok(Output::End(_)) => {
+                Err(End::Close(CloseCode::Away, "shutting down, please reconnect"))
+            }
             Err(error) => {
                 tracing::error!(%error, "subscription failed");
-                Err(End::Close(
-                    CloseCode::Error,
-                    "internal error, please reconnect",
-                ))
+                Err(End::Close(CloseCode::Error, "internal error, please reconnect"))
             }
         }
     }
@@ -233,10 +216,7 @@ impl Connection {
     async fn close(&mut self, code: CloseCode, reason: &'static str) {
         let closing = async {
             self.socket
-                .send(Message::Close(Some(CloseFrame {
-                    code,
-                    reason: reason.into(),
-                })))
+                .send(Message::Close(Some(CloseFrame { code, reason: reason.into() })))
                 .await?;
             while let Some(message) = self.socket.next().await {
                 message?;

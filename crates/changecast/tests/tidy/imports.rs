@@ -20,10 +20,7 @@ pub(crate) fn code_lines(text: &str, with_tests: bool) -> Vec<(usize, &str)> {
 /// What stands before `//`; after a colon that is a URL in a string.
 fn strip_comment(line: &str) -> &str {
     let is_comment = |at: &usize| !line[..*at].ends_with(':');
-    line.match_indices("//")
-        .map(|(at, _)| at)
-        .find(is_comment)
-        .map_or(line, |at| &line[..at])
+    line.match_indices("//").map(|(at, _)| at).find(is_comment).map_or(line, |at| &line[..at])
 }
 
 fn is_name(c: char) -> bool {
@@ -42,10 +39,8 @@ pub(crate) fn has_word(code: &str, word: &str) -> bool {
 /// Every path that begins with `crate::` or climbs by `super::`, from the crate's root, with its
 /// line; `{…}` is spelled out.
 pub(crate) fn targets(text: &str, module: &[&str]) -> Vec<(usize, Vec<String>)> {
-    let code: String = code_lines(text, false)
-        .iter()
-        .map(|(_, code)| format!("{code}\n"))
-        .collect();
+    let code: String =
+        code_lines(text, false).iter().map(|(_, code)| format!("{code}\n")).collect();
     let mut found = Vec::new();
     for (at, keyword) in starts(&code) {
         let line = code[..at].matches('\n').count() + 1;

@@ -31,14 +31,7 @@ const DRIVERS: &[&str] = &["mongodb", "postgres", "redis", "sqlite", "http"];
 const NOT_FOR_DRIVERS: &[&str] = &["log", "board", "hub"];
 
 /// What nothing in the lowest level may touch: it does no I/O and knows no runtime.
-const IO: &[&str] = &[
-    "tokio",
-    "std::fs",
-    "std::net",
-    "std::io",
-    "std::thread",
-    "std::process",
-];
+const IO: &[&str] = &["tokio", "std::fs", "std::net", "std::io", "std::thread", "std::process"];
 
 /// What must not be left behind, also in tests.
 const LEFTOVERS: &[&str] = &["dbg!(", "todo!(", "unimplemented!("];
@@ -107,10 +100,7 @@ impl File<'_> {
     }
 
     fn check_io(&self, offences: &mut Vec<Offence>) {
-        let is_lowest = self
-            .module()
-            .first()
-            .is_some_and(|root| LEVELS[0].contains(root));
+        let is_lowest = self.module().first().is_some_and(|root| LEVELS[0].contains(root));
         for (line, code) in code_lines(self.text, false) {
             for io in IO.iter().filter(|io| is_lowest && has_word(code, io)) {
                 offences.push(self.offence(line, format!("the lowest level knows `{io}`")));
@@ -129,11 +119,7 @@ impl File<'_> {
     }
 
     fn offence(&self, line: usize, what: String) -> Offence {
-        Offence {
-            file: self.path.to_owned(),
-            line,
-            what,
-        }
+        Offence { file: self.path.to_owned(), line, what }
     }
 }
 
@@ -158,15 +144,11 @@ fn check_import(module: &[&str], target: &[&str]) -> Result<(), &'static str> {
     if *from == TELEMETRY {
         let is_allowed =
             level(to).is_some_and(|level| level <= 1) || target.contains(&TELEMETRY_MAY_NAME);
-        return is_allowed
-            .then_some(())
-            .ok_or("telemetry is called by all and calls nobody");
+        return is_allowed.then_some(()).ok_or("telemetry is called by all and calls nobody");
     }
     let from_level = level(from).ok_or("its own module has no level: add it to `LEVELS`")?;
     if *to == TELEMETRY {
-        return (from_level > 0)
-            .then_some(())
-            .ok_or("the lowest level tells nobody");
+        return (from_level > 0).then_some(()).ok_or("the lowest level tells nobody");
     }
     let to_level = level(to).ok_or("that module has no level: add it to `LEVELS`")?;
     if to_level > from_level {

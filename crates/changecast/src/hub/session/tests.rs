@@ -20,10 +20,7 @@ fn foreign_epoch() -> Epoch {
 }
 
 fn id(seq: u64) -> EventId {
-    EventId {
-        epoch: epoch(),
-        seq: Seq(seq),
-    }
+    EventId { epoch: epoch(), seq: Seq(seq) }
 }
 
 fn jitter() -> Jitter {

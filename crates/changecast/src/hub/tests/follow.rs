@@ -33,9 +33,8 @@ async fn expected(log: &TestLog, after: u64, patterns: &str) -> Vec<u64> {
 
 async fn write(log: &TestLog, random: &mut fastrand::Rng, batch_count: usize) {
     for _ in 0..batch_count {
-        let batch: Vec<_> = (0..random.usize(1..8))
-            .map(|_| TOPICS[random.usize(..TOPICS.len())])
-            .collect();
+        let batch: Vec<_> =
+            (0..random.usize(1..8)).map(|_| TOPICS[random.usize(..TOPICS.len())]).collect();
         append(log, &batch, random.usize(0..200)).await;
         if random.u8(..) < 64 {
             tokio::task::yield_now().await;
@@ -79,12 +78,7 @@ async fn g1_g2_g3_each_of_many_subscribers_sees_exactly_its_entries_in_order() {
     for (patterns, subscriber) in followers.join_all().await {
         let expected = expected(&hub.log, subscriber.position(), patterns).await;
         assert_eq!(subscriber.changes(), expected, "{patterns}");
-        assert!(
-            !subscriber
-                .heard
-                .iter()
-                .any(|word| matches!(word, Word::Gap(_)))
-        );
+        assert!(!subscriber.heard.iter().any(|word| matches!(word, Word::Gap(_))));
     }
 }
 
@@ -144,10 +138,7 @@ async fn g2_g3_dropping_next_at_any_moment_loses_nothing_and_repeats_nothing() {
         }
     }
     writer.await.unwrap();
-    assert!(
-        dropped_count > 1_000,
-        "{dropped_count} of {round} rounds dropped the call"
-    );
+    assert!(dropped_count > 1_000, "{dropped_count} of {round} rounds dropped the call");
     assert_eq!(subscriber.changes(), expected(&hub.log, 0, "a.* b.x").await);
 }
 
@@ -163,15 +154,9 @@ async fn g5_every_word_of_a_session_resumes_exactly() {
         let (Word::Hello(seq) | Word::Change(seq)) = word else {
             continue;
         };
-        let mut resumed = hub
-            .subscribe("a.*", Start::After(hub.id(*seq)), &codec)
-            .await;
+        let mut resumed = hub.subscribe("a.*", Start::After(hub.id(*seq)), &codec).await;
         resumed.listen_to_the_finish().await;
-        assert_eq!(
-            resumed.heard[1..],
-            whole.heard[index + 1..],
-            "after {word:?}"
-        );
+        assert_eq!(resumed.heard[1..], whole.heard[index + 1..], "after {word:?}");
     }
 }
 
@@ -223,10 +208,7 @@ async fn a_subscriber_hears_of_its_own_sources_only() {
     set_state(&hub.board, "a", SourceState::Live);
     hub.append(&["a.x"]).await;
     subscriber.listen_until(&Word::Change(1)).await;
-    assert_eq!(
-        subscriber.heard,
-        [Word::Hello(0), Word::Source("Live".into()), Word::Change(1)]
-    );
+    assert_eq!(subscriber.heard, [Word::Hello(0), Word::Source("Live".into()), Word::Change(1)]);
 }
 
 #[tokio::test(start_paused = true)]

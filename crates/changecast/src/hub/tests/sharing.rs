@@ -39,11 +39,7 @@ async fn a_view_goes_with_its_last_subscriber_and_is_encoded_no_more() {
     drop(first);
     assert_eq!(Arc::strong_count(&gone), 2, "the view holds its format");
     drop(second);
-    assert_eq!(
-        Arc::strong_count(&gone),
-        1,
-        "and is gone with its last subscriber"
-    );
+    assert_eq!(Arc::strong_count(&gone), 1, "and is gone with its last subscriber");
     hub.append(&["a.x"]).await;
     hub.finish().await;
     follower.listen_to_the_finish().await;
@@ -51,11 +47,7 @@ async fn a_view_goes_with_its_last_subscriber_and_is_encoded_no_more() {
 
     let mut again = hub.subscribe("*", Start::Earliest, &gone).await;
     again.listen_to_the_finish().await;
-    assert_eq!(
-        again.changes(),
-        [1],
-        "whoever comes later starts a new view"
-    );
+    assert_eq!(again.changes(), [1], "whoever comes later starts a new view");
 }
 
 #[tokio::test]
@@ -64,28 +56,15 @@ async fn g10_there_are_only_so_many_views_and_a_known_one_is_still_granted() {
     let codec = TestCodec::new("one");
     let mut subscribers = Vec::new();
     for index in 0..limits::VIEW_COUNT_MAX {
-        subscribers.push(
-            hub.subscribe(&format!("a.t{index}"), Start::Now, &codec)
-                .await,
-        );
+        subscribers.push(hub.subscribe(&format!("a.t{index}"), Start::Now, &codec).await);
     }
     let wanted = |patterns: &str| {
         let codec: Arc<dyn Codec> = Arc::<TestCodec>::clone(&codec);
-        Subscribe {
-            topics: topics(patterns),
-            start: Start::Now,
-            codec,
-        }
+        Subscribe { topics: topics(patterns), start: Start::Now, codec }
     };
     let refused = hub.hub.subscribe(wanted("one.more")).await.map(|_| ());
-    assert!(
-        matches!(refused, Err(HubError::TooManyViews)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(HubError::TooManyViews)), "{refused:?}");
     assert!(hub.hub.subscribe(wanted("a.t7")).await.is_ok());
     subscribers.pop();
-    assert!(
-        hub.hub.subscribe(wanted("one.more")).await.is_ok(),
-        "a place has become free"
-    );
+    assert!(hub.hub.subscribe(wanted("one.more")).await.is_ok(), "a place has become free");
 }

@@ -34,19 +34,13 @@ async fn g8_who_falls_out_of_the_ring_catches_up_from_the_log_and_the_others_do_
     let encoded_live = codec.encoded();
     slow.listen_to_the_finish().await;
     assert_eq!(slow.changes(), all);
-    assert!(
-        codec.encoded() > encoded_live,
-        "what it missed was read from the log"
-    );
+    assert!(codec.encoded() > encoded_live, "what it missed was read from the log");
 }
 
 #[tokio::test]
 async fn g2_who_falls_behind_what_is_kept_gets_one_gap_and_then_all_that_is_left() {
     const KEPT: u64 = 10;
-    let retention = Retention {
-        entries_max: KEPT,
-        ..Retention::default()
-    };
+    let retention = Retention { entries_max: KEPT, ..Retention::default() };
     let hub = TestHub::keeping(retention);
     let codec = TestCodec::new("one");
     let mut slow = hub.subscribe("*", Start::Now, &codec).await;
@@ -71,10 +65,7 @@ async fn g2_who_falls_behind_what_is_kept_gets_one_gap_and_then_all_that_is_left
 
 #[tokio::test]
 async fn g2_where_the_feed_itself_is_overtaken_every_follower_gets_a_gap() {
-    let retention = Retention {
-        entries_max: 5,
-        ..Retention::default()
-    };
+    let retention = Retention { entries_max: 5, ..Retention::default() };
     let hub = TestHub::keeping(retention);
     let codec = TestCodec::new("one");
     let mut subscriber = hub.subscribe("*", Start::Now, &codec).await;
@@ -113,11 +104,7 @@ async fn draining_says_bye_to_everybody_ends_them_and_lets_no_other_in() {
     assert_eq!(fresh.heard, expected);
 
     let codec: Arc<dyn Codec> = codec;
-    let wanted = Subscribe {
-        topics: TopicSet::all(),
-        start: Start::Now,
-        codec,
-    };
+    let wanted = Subscribe { topics: TopicSet::all(), start: Start::Now, codec };
     let refused = hub.hub.subscribe(wanted).await.map(|_| ());
     assert!(matches!(refused, Err(HubError::Draining)), "{refused:?}");
 }

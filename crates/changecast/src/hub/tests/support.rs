@@ -89,10 +89,7 @@ pub(super) struct TestCodec {
 
 impl TestCodec {
     pub(super) fn new(name: &'static str) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            encoded: AtomicUsize::new(0),
-        })
+        Arc::new(Self { name, encoded: AtomicUsize::new(0) })
     }
 
     pub(super) fn encoded(&self) -> usize {
@@ -170,21 +167,13 @@ impl TestHub {
 
     pub(super) fn keeping(retention: Retention) -> Self {
         let inner = MemoryLog::new(retention);
-        let log = Arc::new(TestLog {
-            inner,
-            reads_fail: AtomicBool::new(false),
-        });
+        let log = Arc::new(TestLog { inner, reads_fail: AtomicBool::new(false) });
         let board = Board::default();
         let stop = CancellationToken::new();
         let shared: Arc<dyn Log> = Arc::<TestLog>::clone(&log);
         let telemetry = Arc::new(Telemetry::new());
         let hub = Hub::start(shared, board.clone(), telemetry, stop.clone());
-        Self {
-            hub,
-            log,
-            board,
-            _stops_the_feed: stop.drop_guard(),
-        }
+        Self { hub, log, board, _stops_the_feed: stop.drop_guard() }
     }
 
     pub(super) async fn subscribe(
@@ -194,19 +183,12 @@ impl TestHub {
         codec: &Arc<TestCodec>,
     ) -> Subscriber {
         let codec: Arc<dyn Codec> = Arc::<TestCodec>::clone(codec);
-        let wanted = Subscribe {
-            topics: topics(patterns),
-            start,
-            codec,
-        };
+        let wanted = Subscribe { topics: topics(patterns), start, codec };
         Subscriber::new(self.hub.subscribe(wanted).await.unwrap())
     }
 
     pub(super) fn id(&self, seq: u64) -> EventId {
-        EventId {
-            epoch: self.log.epoch(),
-            seq: Seq(seq),
-        }
+        EventId { epoch: self.log.epoch(), seq: Seq(seq) }
     }
 
     /// Appends one change to each topic, as one batch.
@@ -223,25 +205,13 @@ impl TestHub {
 pub(super) async fn append(log: &TestLog, topics: &[&str], size: usize) -> Seq {
     let bodies = topics.iter().map(|topic| change(topic, size)).collect();
     let position = PositionUpdate::Keep;
-    log.append(Batch {
-        source: "s".into(),
-        bodies,
-        position,
-    })
-    .await
-    .unwrap()
+    log.append(Batch { source: "s".into(), bodies, position }).await.unwrap()
 }
 
 pub(super) async fn finish(log: &TestLog) -> Seq {
     let bodies = vec![Body::Gap(SourceGap::new(FINISH, &TopicSet::all()))];
     let position = PositionUpdate::Keep;
-    log.append(Batch {
-        source: "s".into(),
-        bodies,
-        position,
-    })
-    .await
-    .unwrap()
+    log.append(Batch { source: "s".into(), bodies, position }).await.unwrap()
 }
 
 fn change(topic: &str, size: usize) -> Body {
@@ -254,11 +224,7 @@ fn change(topic: &str, size: usize) -> Body {
 }
 
 pub(super) fn topics(patterns: &str) -> TopicSet {
-    TopicSet::new(
-        patterns
-            .split_whitespace()
-            .map(|text| TopicPattern::parse(text).unwrap()),
-    )
+    TopicSet::new(patterns.split_whitespace().map(|text| TopicPattern::parse(text).unwrap()))
 }
 
 /// Collects what it hears, when it is asked to listen.
@@ -269,10 +235,7 @@ pub(super) struct Subscriber {
 
 impl Subscriber {
     fn new(subscription: Subscription) -> Self {
-        Self {
-            subscription,
-            heard: Vec::new(),
-        }
+        Self { subscription, heard: Vec::new() }
     }
 
     /// Takes the next messages.
@@ -300,9 +263,7 @@ impl Subscriber {
         };
         // Only so that a lost word fails the test, rather than hang it.
         let patience = tokio::time::timeout(Duration::from_secs(120), listening);
-        patience
-            .await
-            .unwrap_or_else(|_| panic!("never heard {last:?}"));
+        patience.await.unwrap_or_else(|_| panic!("never heard {last:?}"));
     }
 
     pub(super) async fn listen_to_the_finish(&mut self) {

@@ -23,9 +23,7 @@ fn copy(from: &Path, into: &Path) -> PathBuf {
 
 /// One change that says which batch of its writer it is of, and its place in it.
 fn bodies(writer: usize, index: usize) -> Vec<Body> {
-    (0..=index % 3)
-        .map(|part| change(&format!("s{writer}.x"), format!("{index}.{part}")))
-        .collect()
+    (0..=index % 3).map(|part| change(&format!("s{writer}.x"), format!("{index}.{part}"))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,10 +70,7 @@ async fn g4_g7_a_crash_leaves_a_prefix_and_each_position_is_that_of_its_last_bat
     for (durable, copied, _into) in copies {
         let survivor = SqliteLog::open(&copied, Retention::default()).unwrap();
         assert_eq!(survivor.epoch(), epoch);
-        assert!(
-            tail_of(&survivor) >= durable,
-            "what was shown is not taken back"
-        );
+        assert!(tail_of(&survivor) >= durable, "what was shown is not taken back");
         check_survivor(&survivor, &original).await;
     }
 }
@@ -90,27 +85,17 @@ async fn check_survivor(survivor: &SqliteLog, original: &[Arc<Entry>]) {
         let source = format!("s{writer}");
         let position = survivor.position(&source).await.unwrap();
         let batch_count = position.map_or(0, |position| 1 + number(&position));
-        let expected: Vec<Body> = (0..batch_count)
-            .flat_map(|index| bodies(writer, index))
-            .collect();
+        let expected: Vec<Body> =
+            (0..batch_count).flat_map(|index| bodies(writer, index)).collect();
         let own = kept.iter().filter(|entry| *entry.source == *source);
-        assert_eq!(
-            own.map(|entry| entry.body.clone()).collect::<Vec<_>>(),
-            expected
-        );
+        assert_eq!(own.map(|entry| entry.body.clone()).collect::<Vec<_>>(), expected);
     }
-    let next = survivor
-        .append(batch_at("s0", bodies(0, 0), "again"))
-        .await
-        .unwrap();
+    let next = survivor.append(batch_at("s0", bodies(0, 0), "again")).await.unwrap();
     assert_eq!(next.0, kept.len() as u64 + 1, "it goes on where it stopped");
     let (after, _) = read_all(survivor, Seq::ZERO, &TopicSet::all()).await;
     assert!(seqs(&after).is_sorted_by(|one, two| one + 1 == *two));
 }
 
 fn number(position: &Position) -> usize {
-    std::str::from_utf8(position.as_bytes())
-        .unwrap()
-        .parse()
-        .unwrap()
+    std::str::from_utf8(position.as_bytes()).unwrap().parse().unwrap()
 }

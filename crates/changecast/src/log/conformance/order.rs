@@ -18,10 +18,7 @@ pub(super) async fn read_in_append_order(kind: &Kind) {
         let tail = log.append(batch("s", vec![body.clone()])).await.unwrap();
         assert_eq!(tail, Seq(index as u64 + 1));
     }
-    assert_eq!(
-        log.append(batch("t", changes("t.z", 5))).await.unwrap(),
-        Seq(11)
-    );
+    assert_eq!(log.append(batch("t", changes("t.z", 5))).await.unwrap(), Seq(11));
     let log = kind.settle(log, Retention::default()).await;
     assert_eq!(log.epoch(), epoch);
 
@@ -47,9 +44,7 @@ pub(super) async fn sources_keep_order(kind: &Kind) {
                         change(&format!("s{writer}.x"), format!("{index}b")),
                     ];
                     let source = format!("s{writer}");
-                    log.append(batch_at(&source, bodies, &index.to_string()))
-                        .await
-                        .unwrap();
+                    log.append(batch_at(&source, bodies, &index.to_string())).await.unwrap();
                 }
             })
         })
@@ -66,36 +61,23 @@ pub(super) async fn sources_keep_order(kind: &Kind) {
             .flat_map(|index| [format!("{index}a"), format!("{index}b")])
             .map(|event| change(&format!("s{writer}.x"), event))
             .collect();
-        assert_eq!(
-            own.iter()
-                .map(|entry| entry.body.clone())
-                .collect::<Vec<_>>(),
-            expected
-        );
+        assert_eq!(own.iter().map(|entry| entry.body.clone()).collect::<Vec<_>>(), expected);
         let pairs_are_together = own.chunks(2).all(|pair| pair[1].seq == pair[0].seq.next());
         assert!(pairs_are_together, "a batch is one run of the order");
         let last = Position::new((APPENDS - 1).to_string());
-        assert_eq!(
-            log.position(&format!("s{writer}")).await.unwrap(),
-            Some(last)
-        );
+        assert_eq!(log.position(&format!("s{writer}")).await.unwrap(), Some(last));
     }
 }
 
 pub(super) async fn entry_cap(kind: &Kind) {
     let cap = limits::PAGE_ENTRIES_MAX;
-    let log = kind
-        .holding(vec![batch("a", changes("a.x", 2 * cap + 7))])
-        .await;
+    let log = kind.holding(vec![batch("a", changes("a.x", 2 * cap + 7))]).await;
     for set in [TopicSet::all(), topics("a.x")] {
         let mut after = Seq::ZERO;
         for expected in [cap, cap, 7] {
             let page = log.read(after, &set).await.unwrap();
             let first = after.0 + 1;
-            assert_eq!(
-                seqs(&page.entries),
-                (first..first + expected as u64).collect::<Vec<_>>()
-            );
+            assert_eq!(seqs(&page.entries), (first..first + expected as u64).collect::<Vec<_>>());
             assert_eq!(page.covered, Seq(after.0 + expected as u64));
             after = page.covered;
         }
@@ -105,10 +87,7 @@ pub(super) async fn entry_cap(kind: &Kind) {
 pub(super) async fn byte_cap(kind: &Kind) {
     let cap = limits::PAGE_BYTES_MAX;
     let sizes = [cap / 3, cap / 3, cap / 3, cap / 3, 3 * cap, 10];
-    let bodies = sizes
-        .iter()
-        .map(|size| change("a.x", vec![b'x'; *size]))
-        .collect();
+    let bodies = sizes.iter().map(|size| change("a.x", vec![b'x'; *size])).collect();
     let log = kind.holding(vec![batch("a", bodies)]).await;
     for set in [TopicSet::all(), topics("a.x")] {
         let mut after = Seq::ZERO;
@@ -132,18 +111,13 @@ pub(super) async fn patterns(kind: &Kind) {
         for index in 0..many {
             batches.push(batch("shop", vec![change(&format!("shop.t{index}"), "{}")]));
         }
-        batches.push(batch(
-            "shop",
-            vec![change("shop.orders.eu", "{}"), gap("shop.t0")],
-        ));
+        batches.push(batch("shop", vec![change("shop.orders.eu", "{}"), gap("shop.t0")]));
         batches.push(batch("stock", changes("stock.items", round + 1)));
     }
     let batches = merge_by_source(batches);
     let log = kind.holding(batches).await;
     let (all, _) = read_all(&*log, Seq::ZERO, &TopicSet::all()).await;
-    let exactly_many = (0..many)
-        .map(|index| format!("shop.t{index} "))
-        .collect::<String>();
+    let exactly_many = (0..many).map(|index| format!("shop.t{index} ")).collect::<String>();
     for patterns in [
         "*",
         "shop.*",
@@ -195,39 +169,21 @@ pub(super) async fn full_merged_pages(kind: &Kind) {
     }
     let log = kind.holding(vec![batch("a", bodies)]).await;
     let (all, _) = read_all(&*log, Seq::ZERO, &TopicSet::all()).await;
-    for set in [
-        topics("a.x a.y"),
-        topics("a.z"),
-        topics("a.x a.y a.z"),
-        topics("b.q"),
-    ] {
-        let expected: Vec<_> = all
-            .iter()
-            .filter(|entry| entry.concerns(&set))
-            .cloned()
-            .collect();
+    for set in [topics("a.x a.y"), topics("a.z"), topics("a.x a.y a.z"), topics("b.q")] {
+        let expected: Vec<_> = all.iter().filter(|entry| entry.concerns(&set)).cloned().collect();
         assert_eq!(read_all(&*log, Seq::ZERO, &set).await.0, expected, "{set}");
     }
 }
 
 pub(super) async fn quiet_coverage(kind: &Kind) {
     let log = kind
-        .holding(vec![
-            batch("a", changes("a.quiet", 1)),
-            batch("a", changes("a.busy", 500)),
-        ])
+        .holding(vec![batch("a", changes("a.quiet", 1)), batch("a", changes("a.busy", 500))])
         .await;
-    for (set, expected) in [
-        (topics("a.quiet"), vec![1]),
-        (topics("a.none"), vec![]),
-        (topics("z.*"), vec![]),
-    ] {
+    for (set, expected) in
+        [(topics("a.quiet"), vec![1]), (topics("a.none"), vec![]), (topics("z.*"), vec![])]
+    {
         let page = log.read(Seq::ZERO, &set).await.unwrap();
-        assert_eq!(
-            (seqs(&page.entries), page.covered),
-            (expected, Seq(501)),
-            "{set}"
-        );
+        assert_eq!((seqs(&page.entries), page.covered), (expected, Seq(501)), "{set}");
     }
 }
 
@@ -249,9 +205,7 @@ pub(super) async fn gaps_concern_overlapping(kind: &Kind) {
 
 pub(super) async fn places_of_last(kind: &Kind) {
     // 1 x, 2 y, 3 x, 4 gap of a.x, 5 y, 6 gap of b.*, 7 b.z
-    let bodies = ["a.x", "a.y", "a.x"]
-        .map(|topic| change(topic, "{}"))
-        .to_vec();
+    let bodies = ["a.x", "a.y", "a.x"].map(|topic| change(topic, "{}")).to_vec();
     let rest = vec![gap("a.x"), change("a.y", "{}")];
     let log = kind
         .holding(vec![
@@ -303,11 +257,7 @@ pub(super) async fn after_the_tail(kind: &Kind) {
     for set in [TopicSet::all(), topics("a.x")] {
         for after in [3, 4, 1 << 40] {
             let page = log.read(Seq(after), &set).await.unwrap();
-            assert_eq!(
-                (page.entries.len(), page.lost_to),
-                (0, None),
-                "after {after}"
-            );
+            assert_eq!((page.entries.len(), page.lost_to), (0, None), "after {after}");
             assert_eq!(page.covered, Seq(after));
         }
     }
@@ -317,44 +267,24 @@ pub(super) async fn positions(kind: &Kind) {
     let at = |text: &str| Some(Position::new(text.to_owned()));
     let log = kind.open(Retention::default());
     assert_eq!(log.position("a").await.unwrap(), None);
-    log.append(batch_at("a", changes("a.x", 1), "one"))
-        .await
-        .unwrap();
-    log.append(batch_at("b", Vec::new(), "other"))
-        .await
-        .unwrap();
+    log.append(batch_at("a", changes("a.x", 1), "one")).await.unwrap();
+    log.append(batch_at("b", Vec::new(), "other")).await.unwrap();
     log.append(batch("a", changes("a.x", 1))).await.unwrap();
     let log = kind.settle(log, Retention::default()).await;
     assert_eq!(log.position("a").await.unwrap(), at("one"), "Keep keeps");
-    assert_eq!(
-        log.position("b").await.unwrap(),
-        at("other"),
-        "a position needs no entry"
-    );
+    assert_eq!(log.position("b").await.unwrap(), at("other"), "a position needs no entry");
     assert_eq!(tail_of(&*log), Seq(2));
 
-    log.append(batch_at("a", changes("a.x", 1), "two"))
-        .await
-        .unwrap();
+    log.append(batch_at("a", changes("a.x", 1), "two")).await.unwrap();
     let log = kind.settle(log, Retention::default()).await;
     assert_eq!(log.position("a").await.unwrap(), at("two"), "Set replaces");
 
     let refused = vec![change("a.x", vec![0; limits::ENTRY_BYTES_MAX + 1])];
-    log.append(batch_at("a", refused, "three"))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        log.position("a").await.unwrap(),
-        at("two"),
-        "what is refused moves nothing"
-    );
+    log.append(batch_at("a", refused, "three")).await.unwrap_err();
+    assert_eq!(log.position("a").await.unwrap(), at("two"), "what is refused moves nothing");
 
     let position = PositionUpdate::Clear;
-    let cleared = Batch {
-        source: "a".into(),
-        bodies: vec![gap("a.*")],
-        position,
-    };
+    let cleared = Batch { source: "a".into(), bodies: vec![gap("a.*")], position };
     log.append(cleared).await.unwrap();
     let log = kind.settle(log, Retention::default()).await;
     assert_eq!(log.position("a").await.unwrap(), None, "Clear removes");
@@ -369,10 +299,7 @@ pub(super) async fn tail(kind: &Kind) {
         tokio::spawn(async move {
             for _ in 0..40 {
                 let appended = log.append(batch("a", changes("a.x", 2))).await.unwrap();
-                assert!(
-                    tail_of(&*log) >= appended,
-                    "the tail has moved once append returns"
-                );
+                assert!(tail_of(&*log) >= appended, "the tail has moved once append returns");
             }
         })
     };
@@ -380,10 +307,7 @@ pub(super) async fn tail(kind: &Kind) {
     while known < Seq(80) {
         tail.changed().await.unwrap();
         let moved = *tail.borrow_and_update();
-        assert!(
-            moved > known && moved.0.is_multiple_of(2),
-            "the tail never shows half a batch"
-        );
+        assert!(moved > known && moved.0.is_multiple_of(2), "the tail never shows half a batch");
         let page = log.read(known, &TopicSet::all()).await.unwrap();
         assert!(page.covered >= moved && page.entries.last().unwrap().seq >= moved);
         known = moved;
@@ -404,26 +328,11 @@ pub(super) async fn closed(kind: &Kind) {
 
 pub(super) async fn oversized(kind: &Kind) {
     let log = kind.open(Retention::default());
-    let too_large = vec![
-        change("a.x", "{}"),
-        change("a.x", vec![0; limits::ENTRY_BYTES_MAX]),
-    ];
-    let (refused, accepted) = tokio::join!(
-        log.append(batch("a", too_large)),
-        log.append(batch("b", changes("b.x", 2))),
-    );
-    assert!(
-        matches!(refused, Err(LogError::EntryTooLarge { .. })),
-        "{refused:?}"
-    );
-    assert_eq!(
-        accepted.unwrap(),
-        Seq(2),
-        "nothing of the refused batch was stored"
-    );
+    let too_large = vec![change("a.x", "{}"), change("a.x", vec![0; limits::ENTRY_BYTES_MAX])];
+    let (refused, accepted) =
+        tokio::join!(log.append(batch("a", too_large)), log.append(batch("b", changes("b.x", 2))),);
+    assert!(matches!(refused, Err(LogError::EntryTooLarge { .. })), "{refused:?}");
+    assert_eq!(accepted.unwrap(), Seq(2), "nothing of the refused batch was stored");
     assert_eq!(log.fault(), None);
-    assert_eq!(
-        log.append(batch("a", changes("a.x", 1))).await.unwrap(),
-        Seq(3)
-    );
+    assert_eq!(log.append(batch("a", changes("a.x", 1))).await.unwrap(), Seq(3));
 }

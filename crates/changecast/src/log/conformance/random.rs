@@ -12,31 +12,15 @@ use crate::log::{Batch, Log, LogSize, PositionUpdate, Retention};
 use crate::model::{Body, Position, Seq, TopicSet};
 
 const TOPICS: [&str; 5] = ["a.x", "a.y", "a.y.z", "b.x", "b.y"];
-const SETS: [&str; 8] = [
-    "*",
-    "a.*",
-    "a.y.*",
-    "b.*",
-    "a.x",
-    "a.y b.y",
-    "c.*",
-    "a.x a.y a.y.z b.x b.y",
-];
+const SETS: [&str; 8] =
+    ["*", "a.*", "a.y.*", "b.*", "a.x", "a.y b.y", "c.*", "a.x a.y a.y.z b.x b.y"];
 const SCOPES: [&str; 4] = ["*", "a.*", "b.x", "a.y.*"];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append {
-        source: usize,
-        bodies: Vec<Body>,
-        position: PositionUpdate,
-    },
+    Append { source: usize, bodies: Vec<Body>, position: PositionUpdate },
     Reopen,
-    Read {
-        after: prop::sample::Index,
-        set: usize,
-        last: u32,
-    },
+    Read { after: prop::sample::Index, set: usize, last: u32 },
 }
 
 fn body() -> impl Strategy<Value = Body> {
@@ -66,10 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn retention() -> impl Strategy<Value = Retention> {
-    (1..40_u64, 200..8_000_u64).prop_map(|(entries_max, bytes_max)| Retention {
-        entries_max,
-        bytes_max,
-    })
+    (1..40_u64, 200..8_000_u64)
+        .prop_map(|(entries_max, bytes_max)| Retention { entries_max, bytes_max })
 }
 
 /// All that was ever appended; an entry's place is its index plus one.
@@ -111,19 +93,9 @@ impl Model {
         assert_eq!(tail_of(log), Seq(tail));
         let (kept, _) = read_all(log, Seq::ZERO, &TopicSet::all()).await;
         let first = tail + 1 - kept.len() as u64;
-        assert_eq!(
-            seqs(&kept),
-            (first..=tail).collect::<Vec<_>>(),
-            "a run up to the tail"
-        );
+        assert_eq!(seqs(&kept), (first..=tail).collect::<Vec<_>>(), "a run up to the tail");
         let bytes = kept.iter().map(|entry| entry.weight() as u64).sum::<u64>();
-        assert_eq!(
-            log.size(),
-            LogSize {
-                entry_count: kept.len() as u64,
-                bytes
-            }
-        );
+        assert_eq!(log.size(), LogSize { entry_count: kept.len() as u64, bytes });
         assert!(kept.len() as u64 <= retention.entries_max && bytes <= retention.bytes_max);
         first
     }
@@ -136,19 +108,12 @@ impl Model {
             .filter(|seq| self.concerns(*seq, set))
             .map(|seq| (seq, self.at(seq).clone()))
             .collect();
-        let read: Vec<_> = read
-            .iter()
-            .map(|entry| (entry.seq.0, entry.body.clone()))
-            .collect();
+        let read: Vec<_> = read.iter().map(|entry| (entry.seq.0, entry.body.clone())).collect();
         assert_eq!(read, expected, "{set} after {after}");
         let lost_to = self.lost_to(set, first_kept);
         assert_eq!(log.trimmed(set), lost_to);
         if after < Seq(tail) {
-            assert_eq!(
-                said_lost_to,
-                (lost_to > after).then_some(lost_to),
-                "{set} after {after}"
-            );
+            assert_eq!(said_lost_to, (lost_to > after).then_some(lost_to), "{set} after {after}");
         }
         for source in 0..2 {
             let stored = log.position(&source.to_string()).await.unwrap();
@@ -159,13 +124,8 @@ impl Model {
 
     fn place_of_last(&self, count: u32, set: &TopicSet, first_kept: u64) -> Seq {
         let tail = self.entries.len() as u64;
-        let chosen = (first_kept..=tail)
-            .rev()
-            .filter(|seq| self.concerns(*seq, set));
-        Seq(chosen
-            .take(count as usize)
-            .last()
-            .map_or(tail, |seq| seq - 1))
+        let chosen = (first_kept..=tail).rev().filter(|seq| self.concerns(*seq, set));
+        Seq(chosen.take(count as usize).last().map_or(tail, |seq| seq - 1))
     }
 }
 
@@ -175,20 +135,10 @@ async fn run(kind: Kind, retention: Retention, steps: Vec<Step>) {
     let mut model = Model::default();
     for step in steps {
         match step {
-            Step::Append {
-                source,
-                bodies,
-                position,
-            } => {
+            Step::Append { source, bodies, position } => {
                 model.append(source, bodies.clone(), position.clone());
                 let source = source.to_string().into();
-                log.append(Batch {
-                    source,
-                    bodies,
-                    position,
-                })
-                .await
-                .unwrap();
+                log.append(Batch { source, bodies, position }).await.unwrap();
             }
             Step::Reopen => log = kind.reopen(log, retention).await,
             Step::Read { after, set, last } => {
@@ -196,27 +146,18 @@ async fn run(kind: Kind, retention: Retention, steps: Vec<Step>) {
                 let set = topics(SETS[set]);
                 let first_kept = model.check(&*log, &retention, after, &set).await;
                 let place = log.place_of_last(last, &set).await.unwrap();
-                assert_eq!(
-                    place,
-                    model.place_of_last(last, &set, first_kept),
-                    "{last} of {set}"
-                );
+                assert_eq!(place, model.place_of_last(last, &set, first_kept), "{last} of {set}");
             }
         }
     }
     for set in SETS {
-        model
-            .check(&*log, &retention, Seq::ZERO, &topics(set))
-            .await;
+        model.check(&*log, &retention, Seq::ZERO, &topics(set)).await;
     }
     assert_eq!(log.epoch(), epoch);
 }
 
 fn block_on(future: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future);
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future);
 }
 
 proptest! {

@@ -6,16 +6,10 @@ use super::support::{
 use crate::log::{Log, LogSize, Retention};
 use crate::model::{Position, Seq, TopicSet};
 
-const UNLIMITED: Retention = Retention {
-    entries_max: u64::MAX,
-    bytes_max: u64::MAX,
-};
+const UNLIMITED: Retention = Retention { entries_max: u64::MAX, bytes_max: u64::MAX };
 
 fn keep_entries(entries_max: u64) -> Retention {
-    Retention {
-        entries_max,
-        ..UNLIMITED
-    }
+    Retention { entries_max, ..UNLIMITED }
 }
 
 /// What is kept is a run that ends at the tail, is counted right, and what is gone is told.
@@ -26,13 +20,7 @@ async fn check_kept(log: &dyn Log) -> u64 {
     assert_eq!(seqs(&kept), (first..=tail).collect::<Vec<_>>());
     assert_eq!(lost_to, (first > 1).then_some(Seq(first - 1)));
     let bytes = kept.iter().map(|entry| entry.weight() as u64).sum();
-    assert_eq!(
-        log.size(),
-        LogSize {
-            entry_count: kept.len() as u64,
-            bytes
-        }
-    );
+    assert_eq!(log.size(), LogSize { entry_count: kept.len() as u64, bytes });
     kept.len() as u64
 }
 
@@ -41,34 +29,20 @@ pub(super) async fn by_count(kind: &Kind) {
     let mut log = kind.open(retention);
     for index in 0..30 {
         let bodies = [changes("a.x", 4), vec![gap("a.*")]].concat();
-        log.append(batch_at("a", bodies, &index.to_string()))
-            .await
-            .unwrap();
+        log.append(batch_at("a", bodies, &index.to_string())).await.unwrap();
         log = kind.settle(log, retention).await;
         let kept = check_kept(&*log).await;
         let appended = 5 * (index + 1);
         assert!(kept <= 48, "{kept}");
-        assert!(
-            kept >= appended.min(45),
-            "no more than a sixteenth goes beyond the cap: {kept}"
-        );
+        assert!(kept >= appended.min(45), "no more than a sixteenth goes beyond the cap: {kept}");
     }
-    assert_eq!(
-        log.position("a").await.unwrap(),
-        Some(Position::new("29")),
-        "positions stay"
-    );
+    assert_eq!(log.position("a").await.unwrap(), Some(Position::new("29")), "positions stay");
 }
 
 pub(super) async fn by_bytes(kind: &Kind) {
-    let retention = Retention {
-        bytes_max: 16_000,
-        ..UNLIMITED
-    };
+    let retention = Retention { bytes_max: 16_000, ..UNLIMITED };
     let mut log = kind.open(retention);
-    for size in [
-        10, 3_000, 500, 0, 7_000, 2_000, 2_000, 1, 15_000, 9_000, 9_000,
-    ] {
+    for size in [10, 3_000, 500, 0, 7_000, 2_000, 2_000, 1, 15_000, 9_000, 9_000] {
         let bodies = vec![change("a.x", vec![b'x'; size]), gap("a.*")];
         log.append(batch("a", bodies)).await.unwrap();
         log = kind.settle(log, retention).await;
@@ -78,11 +52,7 @@ pub(super) async fn by_bytes(kind: &Kind) {
     let larger = vec![change("a.x", vec![b'x'; 20_000])];
     let tail = log.append(batch("a", larger)).await.unwrap();
     let log = kind.settle(log, retention).await;
-    assert_eq!(
-        check_kept(&*log).await,
-        0,
-        "larger than all that may be kept"
-    );
+    assert_eq!(check_kept(&*log).await, 0, "larger than all that may be kept");
     assert_eq!(log.trimmed(&TopicSet::all()), tail);
 }
 
@@ -90,9 +60,7 @@ pub(super) async fn quiet_topic(kind: &Kind) {
     let retention = keep_entries(32);
     let log = kind.open(retention);
     log.append(batch("a", changes("a.gone", 2))).await.unwrap();
-    log.append(batch("a", changes("a.busy", 100)))
-        .await
-        .unwrap();
+    log.append(batch("a", changes("a.busy", 100))).await.unwrap();
     log.append(batch("a", changes("a.quiet", 1))).await.unwrap();
     let log = kind.settle(log, retention).await;
 
@@ -104,15 +72,9 @@ pub(super) async fn quiet_topic(kind: &Kind) {
     let gone = log.read(Seq::ZERO, &topics("a.gone")).await.unwrap();
     assert_eq!((gone.entries.len(), gone.lost_to), (0, Some(Seq(2))));
     let gone = log.read(Seq(1), &topics("a.gone a.quiet")).await.unwrap();
-    assert_eq!(
-        (seqs(&gone.entries), gone.lost_to),
-        (vec![103], Some(Seq(2)))
-    );
+    assert_eq!((seqs(&gone.entries), gone.lost_to), (vec![103], Some(Seq(2))));
     let seen = log.read(Seq(2), &topics("a.gone")).await.unwrap();
-    assert_eq!(
-        seen.lost_to, None,
-        "who has seen the last of it has lost nothing"
-    );
+    assert_eq!(seen.lost_to, None, "who has seen the last of it has lost nothing");
 
     let (busy, lost_to) = read_all(&*log, Seq::ZERO, &topics("a.busy")).await;
     let first = busy.first().unwrap().seq;
@@ -123,10 +85,8 @@ pub(super) async fn quiet_topic(kind: &Kind) {
 
     let mut states = log.topics();
     states.sort_by(|one, two| one.topic.cmp(&two.topic));
-    let states: Vec<_> = states
-        .iter()
-        .map(|state| (&*state.topic, state.last_seq, state.trimmed_seq))
-        .collect();
+    let states: Vec<_> =
+        states.iter().map(|state| (&*state.topic, state.last_seq, state.trimmed_seq)).collect();
     let busy = ("a.busy", 102, first.0 - 1);
     assert_eq!(states, [busy, ("a.gone", 2, 2), ("a.quiet", 103, 0)]);
 }
@@ -134,21 +94,13 @@ pub(super) async fn quiet_topic(kind: &Kind) {
 pub(super) async fn trimmed_gap(kind: &Kind) {
     let retention = keep_entries(16);
     let log = kind.open(retention);
-    log.append(batch("a", vec![change("a.x", "{}"), gap("a.*")]))
-        .await
-        .unwrap();
+    log.append(batch("a", vec![change("a.x", "{}"), gap("a.*")])).await.unwrap();
     log.append(batch("b", changes("b.x", 50))).await.unwrap();
     let log = kind.settle(log, retention).await;
     // Which topics the gap concerned is forgotten with it: to be safe, it is a loss for everybody.
     for set in [TopicSet::all(), topics("a.x"), topics("c.*")] {
         assert!(log.trimmed(&set) >= Seq(2), "{set}");
-        assert!(
-            log.read(Seq(1), &set).await.unwrap().lost_to >= Some(Seq(2)),
-            "{set}"
-        );
+        assert!(log.read(Seq(1), &set).await.unwrap().lost_to >= Some(Seq(2)), "{set}");
     }
-    assert_eq!(
-        log.read(Seq(2), &topics("c.*")).await.unwrap().lost_to,
-        None
-    );
+    assert_eq!(log.read(Seq(2), &topics("c.*")).await.unwrap().lost_to, None);
 }

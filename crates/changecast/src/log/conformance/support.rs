@@ -75,11 +75,7 @@ impl Kind {
 }
 
 pub(super) fn topics(patterns: &str) -> TopicSet {
-    TopicSet::new(
-        patterns
-            .split_whitespace()
-            .map(|text| TopicPattern::parse(text).unwrap()),
-    )
+    TopicSet::new(patterns.split_whitespace().map(|text| TopicPattern::parse(text).unwrap()))
 }
 
 pub(super) fn change(topic: &str, event: impl Into<Bytes>) -> Body {
@@ -93,9 +89,7 @@ pub(super) fn change(topic: &str, event: impl Into<Bytes>) -> Body {
 
 /// `count` changes of one topic, each of its own content.
 pub(super) fn changes(topic: &str, count: usize) -> Vec<Body> {
-    (0..count)
-        .map(|index| change(topic, format!(r#"{{"n":{index}}}"#)))
-        .collect()
+    (0..count).map(|index| change(topic, format!(r#"{{"n":{index}}}"#))).collect()
 }
 
 pub(super) fn gap(scope: &str) -> Body {
@@ -103,20 +97,12 @@ pub(super) fn gap(scope: &str) -> Body {
 }
 
 pub(super) fn batch(source: &str, bodies: Vec<Body>) -> Batch {
-    Batch {
-        source: source.into(),
-        bodies,
-        position: PositionUpdate::Keep,
-    }
+    Batch { source: source.into(), bodies, position: PositionUpdate::Keep }
 }
 
 pub(super) fn batch_at(source: &str, bodies: Vec<Body>, position: &str) -> Batch {
     let position = PositionUpdate::Set(Position::new(position.to_owned()));
-    Batch {
-        source: source.into(),
-        bodies,
-        position,
-    }
+    Batch { source: source.into(), bodies, position }
 }
 
 pub(super) fn tail_of(log: &dyn Log) -> Seq {
@@ -145,15 +131,8 @@ pub(super) async fn read_all(
 fn check_page(page: &Page, after: Seq, topics: &TopicSet) {
     assert!(page.covered > after, "a page leads on");
     assert!(page.entries.iter().all(|entry| entry.concerns(topics)));
-    assert!(
-        page.entries
-            .iter()
-            .all(|entry| entry.seq > after && entry.seq <= page.covered)
-    );
-    assert!(
-        page.entries
-            .is_sorted_by(|one, two| one.seq < two.seq && one.time <= two.time)
-    );
+    assert!(page.entries.iter().all(|entry| entry.seq > after && entry.seq <= page.covered));
+    assert!(page.entries.is_sorted_by(|one, two| one.seq < two.seq && one.time <= two.time));
 }
 
 pub(super) fn seqs(entries: &[Arc<Entry>]) -> Vec<u64> {

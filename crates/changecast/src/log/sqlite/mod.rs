@@ -95,10 +95,7 @@ impl SqliteLog {
             tail: watch::Sender::new(state.tail),
             recent: RwLock::new(Recent::starting_at(state.tail)),
             topics: RwLock::new(state.topics),
-            status: Mutex::new(Status {
-                fault: None,
-                size: state.size,
-            }),
+            status: Mutex::new(Status { fault: None, size: state.size }),
         });
         let (commands, queue) = mpsc::channel(limits::APPEND_QUEUE_MAX);
         let writer = Writer::new(connection, Arc::clone(&shared), retention, state.last_time);
@@ -106,11 +103,7 @@ impl SqliteLog {
             .name("log-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|error| LogError::Storage(error.to_string()))?;
-        Ok(Self {
-            readers: Readers::new(PathBuf::from(path)),
-            shared,
-            commands,
-        })
+        Ok(Self { readers: Readers::new(PathBuf::from(path)), shared, commands })
     }
 
     /// The page from memory, if everything after `after` is there: asked and answered under one
@@ -124,12 +117,7 @@ impl SqliteLog {
         // The tail comes first: a topic that appears in between has no entry up to it.
         let upto = *self.shared.tail.borrow();
         let ids = self.shared.topics().ids(topics);
-        read::Scope {
-            after,
-            upto,
-            topics: topics.clone(),
-            ids,
-        }
+        read::Scope { after, upto, topics: topics.clone(), ids }
     }
 }
 
@@ -148,22 +136,14 @@ impl Log for SqliteLog {
     }
 
     fn topics(&self) -> Vec<TopicState> {
-        self.shared
-            .topics()
-            .by_name
-            .values()
-            .map(|(_, state)| state.clone())
-            .collect()
+        self.shared.topics().by_name.values().map(|(_, state)| state.clone()).collect()
     }
 
     async fn append(&self, batch: Batch) -> Result<Seq, LogError> {
         super::check_weights(&batch)?;
         let (reply, answer) = oneshot::channel();
         let command = Command::Append { batch, reply };
-        self.commands
-            .send(command)
-            .await
-            .map_err(|_| LogError::Closed)?;
+        self.commands.send(command).await.map_err(|_| LogError::Closed)?;
         answer.await.map_err(|_| LogError::Closed)?
     }
 
@@ -172,24 +152,18 @@ impl Log for SqliteLog {
             return Ok(page);
         }
         let scope = self.scope(after, topics);
-        self.readers
-            .run(move |connection| read::page(connection, &scope))
-            .await
+        self.readers.run(move |connection| read::page(connection, &scope)).await
     }
 
     async fn place_of_last(&self, count: u32, topics: &TopicSet) -> Result<Seq, LogError> {
         let scope = self.scope(Seq::ZERO, topics);
         let count = count.min(limits::LAST_MAX) as usize;
-        self.readers
-            .run(move |connection| read::place_of_last(connection, &scope, count))
-            .await
+        self.readers.run(move |connection| read::place_of_last(connection, &scope, count)).await
     }
 
     async fn position(&self, source: &str) -> Result<Option<Position>, LogError> {
         let source = source.to_owned();
-        self.readers
-            .run(move |connection| read::position(connection, &source))
-            .await
+        self.readers.run(move |connection| read::position(connection, &source)).await
     }
 
     fn fault(&self) -> Option<String> {

@@ -40,11 +40,7 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
         let permits = Arc::new(Semaphore::new(limits::LOG_READERS_MAX));
-        Self {
-            path,
-            permits,
-            idle: Arc::default(),
-        }
+        Self { path, permits, idle: Arc::default() }
     }
 
     /// Runs `read` on a thread that may block.
@@ -52,19 +48,15 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LogError> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| LogError::Closed)?;
+        let permit =
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| LogError::Closed)?;
         let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
         let task = spawn_blocking(move || {
             let _permit = permit;
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = kept.map_or_else(|| connect(&path), Ok)?;
             let outcome = read(&connection);
-            idle.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             outcome
         });
         task.await.map_err(|_| LogError::Closed)?.map_err(storage)
@@ -75,11 +67,7 @@ pub(super) fn page(connection: &Connection, scope: &Scope) -> rusqlite::Result<P
     // One snapshot for both: the trimming that took an entry from the page is the one it tells of.
     let snapshot = connection.unchecked_transaction()?;
     let is_scan = scope.topics.is_all() || scope.ids.len() > limits::MERGED_TOPICS_MAX;
-    let mut page = if is_scan {
-        scan(&snapshot, scope)
-    } else {
-        merge(&snapshot, scope)
-    }?;
+    let mut page = if is_scan { scan(&snapshot, scope) } else { merge(&snapshot, scope) }?;
     let trimmed = trimmed(&snapshot, scope)?;
     page.lost_to = (trimmed > scope.after).then_some(trimmed);
     Ok(page)
@@ -87,9 +75,8 @@ pub(super) fn page(connection: &Connection, scope: &Scope) -> rusqlite::Result<P
 
 /// The newest trimmed place of the scope's topics, or of a gap.
 fn trimmed(connection: &Connection, scope: &Scope) -> rusqlite::Result<Seq> {
-    let mut newest = connection
-        .prepare_cached("SELECT trimmed_gap FROM log")?
-        .query_row([], seq)?;
+    let mut newest =
+        connection.prepare_cached("SELECT trimmed_gap FROM log")?.query_row([], seq)?;
     let mut of_topic = connection.prepare_cached("SELECT trimmed_seq FROM topic WHERE id = ?")?;
     for id in &scope.ids {
         newest = newest.max(of_topic.query_row(params![id], seq)?);
@@ -246,12 +233,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         })
     };
     let (seq, time) = (Seq(unsigned(row, 0)?), Timestamp(unsigned(row, 1)?));
-    Ok(Entry {
-        seq,
-        time,
-        source: row.get(2)?,
-        body,
-    })
+    Ok(Entry { seq, time, source: row.get(2)?, body })
 }
 
 fn bytes(row: &Row<'_>, index: usize) -> rusqlite::Result<Bytes> {

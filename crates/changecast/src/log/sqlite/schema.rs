@@ -64,16 +64,11 @@ pub(super) struct Opened {
 
 pub(super) fn open(path: &Path) -> Result<(Connection, Opened), LogError> {
     let mut connection = connect(path).map_err(storage)?;
-    let format: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(storage)?;
+    let format: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(storage)?;
     if format > FORMAT {
         let path = path.display().to_string();
-        return Err(LogError::Newer {
-            path,
-            found: format,
-            known: FORMAT,
-        });
+        return Err(LogError::Newer { path, found: format, known: FORMAT });
     }
     if format == 0 {
         create(&mut connection).map_err(storage)?;
@@ -97,10 +92,7 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
     let epoch = Epoch::from_random(fastrand::u64(..));
-    transaction.execute(
-        "INSERT INTO log VALUES (?, 0, 0, 0, 0, 0)",
-        params![epoch.as_str()],
-    )?;
+    transaction.execute("INSERT INTO log VALUES (?, 0, 0, 0, 0, 0)", params![epoch.as_str()])?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
@@ -111,10 +103,7 @@ fn load(connection: &Connection) -> rusqlite::Result<Opened> {
             "SELECT epoch, last_seq, last_time, entry_count, bytes, trimmed_gap FROM log",
             [],
             |row| {
-                let size = LogSize {
-                    entry_count: unsigned(row, 3)?,
-                    bytes: unsigned(row, 4)?,
-                };
+                let size = LogSize { entry_count: unsigned(row, 3)?, bytes: unsigned(row, 4)? };
                 let epoch: String = row.get(0)?;
                 Ok((
                     epoch,
@@ -130,17 +119,8 @@ fn load(connection: &Connection) -> rusqlite::Result<Opened> {
     let epoch = epoch.parse().map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
     })?;
-    let topics = Topics {
-        by_name: load_topics(connection)?,
-        trimmed_gap,
-    };
-    Ok(Opened {
-        epoch,
-        tail,
-        last_time,
-        size,
-        topics,
-    })
+    let topics = Topics { by_name: load_topics(connection)?, trimmed_gap };
+    Ok(Opened { epoch, tail, last_time, size, topics })
 }
 
 fn load_topics(

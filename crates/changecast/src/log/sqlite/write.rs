@@ -15,13 +15,8 @@ use crate::log::{Batch, LogError, LogSize, PositionUpdate, Retention, TopicState
 use crate::model::{Body, Change, Entry, Seq, SourceGap, Timestamp};
 
 pub(super) enum Command {
-    Append {
-        batch: Batch,
-        reply: oneshot::Sender<Result<Seq, LogError>>,
-    },
-    Close {
-        reply: oneshot::Sender<()>,
-    },
+    Append { batch: Batch, reply: oneshot::Sender<Result<Seq, LogError>> },
+    Close { reply: oneshot::Sender<()> },
 }
 
 type Waiting = (Batch, oneshot::Sender<Result<Seq, LogError>>);
@@ -40,12 +35,7 @@ impl Writer {
         retention: Retention,
         last_time: Timestamp,
     ) -> Self {
-        Self {
-            connection,
-            shared,
-            retention,
-            last_time,
-        }
+        Self { connection, shared, retention, last_time }
     }
 
     /// Runs until it is told to close, or nobody can append any more.
@@ -112,11 +102,7 @@ impl Writer {
     fn show(&self, written: Written) -> Seq {
         self.shared.status().size = written.size;
         {
-            let mut topics = self
-                .shared
-                .topics
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut topics = self.shared.topics.write().unwrap_or_else(PoisonError::into_inner);
             topics.by_name.extend(written.topics);
             for (name, seq) in written.trimmed {
                 if let Some((_, state)) = topics.by_name.get_mut(&*name) {
@@ -125,11 +111,7 @@ impl Writer {
             }
             topics.trimmed_gap = topics.trimmed_gap.max(written.trimmed_gap);
         }
-        let mut recent = self
-            .shared
-            .recent
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.shared.recent.write().unwrap_or_else(PoisonError::into_inner);
         for entry in written.entries {
             recent.push(entry);
         }
@@ -138,9 +120,7 @@ impl Writer {
         recent.forget(written.cut);
         let tail = recent.tail();
         // Sent under the lock: nobody reads an entry that lies beyond the tail.
-        self.shared
-            .tail
-            .send_if_modified(|known| std::mem::replace(known, tail) != tail);
+        self.shared.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);
         tail
     }
 }
@@ -205,15 +185,7 @@ impl<'a> Group<'a> {
             size,
         };
         let sources = HashMap::new();
-        Ok(Self {
-            transaction,
-            shared,
-            insert,
-            tail,
-            now,
-            written,
-            sources,
-        })
+        Ok(Self { transaction, shared, insert, tail, now, written, sources })
     }
 
     fn append(&mut self, batch: Batch) -> rusqlite::Result<()> {
@@ -225,12 +197,7 @@ impl<'a> Group<'a> {
                 Body::Gap(gap) => self.insert_gap(seq, source, gap)?,
             }
             self.tail = seq;
-            let entry = Entry {
-                seq,
-                time: self.now,
-                source: Arc::clone(&batch.source),
-                body,
-            };
+            let entry = Entry { seq, time: self.now, source: Arc::clone(&batch.source), body };
             self.written.size.entry_count += 1;
             self.written.size.bytes += entry.weight() as u64;
             self.written.entries.push(Arc::new(entry));
@@ -362,9 +329,8 @@ impl<'a> Group<'a> {
              WHERE topic.id = cut.topic
              RETURNING name, trimmed_seq",
         )?;
-        let rows = per_topic.query_map(params![signed(cut.0)], |row| {
-            Ok((row.get(0)?, Seq(unsigned(row, 1)?)))
-        })?;
+        let rows = per_topic
+            .query_map(params![signed(cut.0)], |row| Ok((row.get(0)?, Seq(unsigned(row, 1)?))))?;
         self.written.trimmed = rows.collect::<rusqlite::Result<_>>()?;
         let newest_gap: Option<i64> = self
             .transaction
@@ -395,17 +361,14 @@ impl<'a> Group<'a> {
                 Some(gap) => gap_weight(&gap)?,
                 None => unsigned(row, 1)?,
             };
-            size.bytes = size
-                .bytes
-                .saturating_sub(variable + Entry::FIXED_WEIGHT as u64);
+            size.bytes = size.bytes.saturating_sub(variable + Entry::FIXED_WEIGHT as u64);
         }
         Ok(cut)
     }
 
     fn finish(self) -> rusqlite::Result<Written> {
-        let mut last_seq = self
-            .transaction
-            .prepare_cached("UPDATE topic SET last_seq = ? WHERE id = ?")?;
+        let mut last_seq =
+            self.transaction.prepare_cached("UPDATE topic SET last_seq = ? WHERE id = ?")?;
         for (id, state) in self.written.topics.values() {
             last_seq.execute(params![signed(state.last_seq), id])?;
         }

@@ -114,10 +114,7 @@ impl MongoConfig {
     pub(super) fn hosts(&self) -> Result<Hosts, SourceError> {
         match ConnectionString::parse(&self.uri) {
             Ok(parsed) => Ok(Hosts::new(&parsed.host_info)),
-            Err(_) => Err(invalid(format!(
-                "connection string: {}",
-                self.explain_uri()
-            ))),
+            Err(_) => Err(invalid(format!("connection string: {}", self.explain_uri()))),
         }
     }
 
@@ -133,9 +130,7 @@ impl MongoConfig {
     pub(super) async fn client_options(&self) -> mongodb::error::Result<ClientOptions> {
         let mut options = ClientOptions::parse(&self.uri).await?;
         options.app_name.get_or_insert_with(|| "changecast".into());
-        options
-            .server_selection_timeout
-            .get_or_insert(SERVER_SELECTION_TIMEOUT);
+        options.server_selection_timeout.get_or_insert(SERVER_SELECTION_TIMEOUT);
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         Ok(options)
     }
@@ -149,10 +144,7 @@ impl fmt::Debug for MongoConfig {
             .field("database", &self.database)
             .field("scope", &self.scope)
             .field("full_document", &self.full_document)
-            .field(
-                "full_document_before_change",
-                &self.full_document_before_change,
-            )
+            .field("full_document_before_change", &self.full_document_before_change)
             .finish()
     }
 }
@@ -214,10 +206,7 @@ fn by_name<T: Copy>(
         return Ok(*value);
     }
     let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-    Err(invalid(format!(
-        "{option}: {text:?} is not one of {}",
-        known.join(", ")
-    )))
+    Err(invalid(format!("{option}: {text:?} is not one of {}", known.join(", "))))
 }
 
 /// The path of a source URL that ends before its query.
@@ -225,9 +214,9 @@ fn database_of(base: &str) -> Result<String, SourceError> {
     let after_scheme = base.split_once("://").map_or(base, |(_, rest)| rest);
     let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
     match percent_decode(path)? {
-        database if database.is_empty() => Err(invalid(
-            "source URL: no database is named, as in mongodb://localhost/shop",
-        )),
+        database if database.is_empty() => {
+            Err(invalid("source URL: no database is named, as in mongodb://localhost/shop"))
+        }
         database => Ok(database),
     }
 }

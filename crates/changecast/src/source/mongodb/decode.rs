@@ -45,11 +45,7 @@ struct Parts<'a> {
 
 impl Decoder {
     pub(super) fn new(watched: Arc<Watched>) -> Self {
-        Self {
-            watched,
-            last: None,
-            buffer: Vec::new(),
-        }
+        Self { watched, last: None, buffer: Vec::new() }
     }
 
     pub(super) fn decode(&mut self, event: &[u8]) -> Decoded {
@@ -58,14 +54,8 @@ impl Decoder {
         let op = parts.operation.as_deref().map_or(Op::Other, Op::from_name);
 
         self.buffer.clear();
-        let key = parts
-            .key
-            .is_some_and(|key| key.write(&mut self.buffer).is_ok());
-        let key = if key {
-            Bytes::copy_from_slice(&self.buffer)
-        } else {
-            Bytes::new()
-        };
+        let key = parts.key.is_some_and(|key| key.write(&mut self.buffer).is_ok());
+        let key = if key { Bytes::copy_from_slice(&self.buffer) } else { Bytes::new() };
 
         self.buffer.clear();
         let (replacements, unreadable) = match write_document(event, &mut self.buffer) {
@@ -75,16 +65,7 @@ impl Decoder {
         let event = Bytes::copy_from_slice(&self.buffer);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_BYTES_KEPT);
-        Decoded {
-            change: Change {
-                topic,
-                op,
-                key,
-                event,
-            },
-            replacements,
-            unreadable,
-        }
+        Decoded { change: Change { topic, op, key, event }, replacements, unreadable }
     }
 
     fn topic(&mut self, parts: &Parts<'_>) -> Topic {
@@ -122,18 +103,12 @@ impl<'a> Parts<'a> {
 fn elements(
     event: &[u8],
 ) -> impl Iterator<Item = Result<super::extended_json::Element<'_>, BsonError>> {
-    Document::new(event)
-        .ok()
-        .into_iter()
-        .flat_map(|event| event.elements())
+    Document::new(event).ok().into_iter().flat_map(|event| event.elements())
 }
 
 fn collection<'a>(namespace: &Value<'a>) -> Option<Cow<'a, str>> {
     let mut elements = namespace.as_document()?.elements().map_while(Result::ok);
-    elements
-        .find(|element| element.key == b"coll")?
-        .value
-        .as_str()
+    elements.find(|element| element.key == b"coll")?.value.as_str()
 }
 
 /// Writes what of `event` can be written, and what is missing.

@@ -3,6 +3,7 @@
 //! The module must not decide what follows: [`SourceError`] does. Invariant: no text holds a user
 //! name, a password, or a document.
 
+use mongodb::bson::Document;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::HostInfo;
 
@@ -23,11 +24,9 @@ impl Hosts {
     pub(super) fn new(info: &HostInfo) -> Self {
         Self(match info {
             HostInfo::DnsRecord(name) => name.clone(),
-            HostInfo::HostIdentifiers(hosts) => hosts
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
+            HostInfo::HostIdentifiers(hosts) => {
+                hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            }
             _ => "the server".into(),
         })
     }
@@ -69,14 +68,7 @@ impl Hosts {
                 problem: format!("{} does not permit it: {words}", self.0),
                 remedy: "grant the user the role `read` on the watched database".into(),
             },
-            40573 => SourceError::Operator {
-                problem: format!(
-                    "{} is a standalone server and has no change streams",
-                    self.0
-                ),
-                remedy: "start mongod with --replSet rs0 and run rs.initiate() once in mongosh"
-                    .into(),
-            },
+            40573 => self.standalone(),
             NO_MATCHING_DOCUMENT => SourceError::Operator {
                 problem: format!("an image that is required was not kept: {words}"),
                 remedy: "ask for images with `whenAvailable` instead of `required`".into(),
@@ -89,6 +81,37 @@ impl Hosts {
             ),
             code if HISTORY_LOST.contains(&code) => SourceError::HistoryLost(words),
             code => SourceError::Unavailable(format!("{words} (code {code})")),
+        }
+    }
+
+    /// For a member of a replica set that has yet to be made one.
+    pub(super) fn uninitiated(&self) -> SourceError {
+        SourceError::Operator {
+            problem: format!("the replica set of {} is not initiated", self.0),
+            remedy: "run rs.initiate() once in mongosh".into(),
+        }
+    }
+
+    /// For a server that is no member of the replica set `wanted`.
+    pub(super) fn stranger(&self, hello: &Document, wanted: &str) -> SourceError {
+        let is_router = hello.contains_key("msg");
+        let problem = match hello.get_str("setName") {
+            Ok(name) => format!("is a member of the replica set {name:?}, not of {wanted:?}"),
+            Err(_) if is_router => {
+                format!("is a router of a sharded cluster, no member of {wanted:?}")
+            }
+            Err(_) => return self.standalone(),
+        };
+        SourceError::Operator {
+            problem: format!("{} {problem}", self.0),
+            remedy: "correct replicaSet in the connection string, or leave it out".into(),
+        }
+    }
+
+    fn standalone(&self) -> SourceError {
+        SourceError::Operator {
+            problem: format!("{} is a standalone server and has no change streams", self.0),
+            remedy: "start mongod with --replSet rs0 and run rs.initiate() once in mongosh".into(),
         }
     }
 
@@ -106,10 +129,7 @@ impl Hosts {
     /// The driver tells all it knows of every server; one cause is enough.
     fn explain_selection(&self, message: &str) -> SourceError {
         if message.contains("Type: RsGhost") {
-            return SourceError::Operator {
-                problem: format!("the replica set of {} is not initiated", self.0),
-                remedy: "run rs.initiate() once in mongosh".into(),
-            };
+            return self.uninitiated();
         }
         SourceError::Unavailable(match cause_in(message) {
             Some(cause) => format!("no server reachable at {}: {cause}", self.0),
@@ -137,6 +157,17 @@ const HISTORY_LOST: [i32; 11] = [
     40649, // a token of another kind
     50811, // a token with a broken text
 ];
+
+/// Whether a server waits for `rs.initiate()`.
+pub(super) fn is_uninitiated(hello: &Document) -> bool {
+    hello.get_bool("isreplicaset").unwrap_or(false)
+}
+
+/// Whether the driver has no server left to look at.
+pub(super) fn is_without_servers(error: &Error) -> bool {
+    // It lists them last, if it has any.
+    matches!(&*error.kind, ErrorKind::ServerSelection { message, .. } if !message.contains("Servers: ["))
+}
 
 /// The server's code and words, if it answered at all.
 fn server_words(error: &Error) -> Option<(i32, &str)> {

@@ -95,11 +95,7 @@ impl<'o> Writer<'o> {
         write: impl FnOnce(&mut Self) -> Result<(), BsonError>,
     ) -> Result<Lossy, BsonError> {
         let length = out.len();
-        let mut writer = Self {
-            out,
-            lossy: Lossy::default(),
-            depth: 0,
-        };
+        let mut writer = Self { out, lossy: Lossy::default(), depth: 0 };
         match write(&mut writer) {
             Ok(()) => Ok(writer.lossy),
             Err(error) => {
@@ -115,9 +111,7 @@ impl<'o> Writer<'o> {
 
     /// An array is a document whose keys are ignored: the order of its values counts.
     fn array(&mut self, array: &Document<'_>) -> Result<(), BsonError> {
-        self.container([b'[', b']'], array, |writer, element| {
-            writer.value(&element.value)
-        })
+        self.container([b'[', b']'], array, |writer, element| writer.value(&element.value))
     }
 
     fn container(
@@ -127,10 +121,7 @@ impl<'o> Writer<'o> {
         write: impl Fn(&mut Self, &Element<'_>) -> Result<(), BsonError>,
     ) -> Result<(), BsonError> {
         if self.depth == DEPTH_MAX {
-            return Err(BsonError {
-                offset: document.offset(),
-                problem: Problem::TooDeep,
-            });
+            return Err(BsonError { offset: document.offset(), problem: Problem::TooDeep });
         }
         self.depth += 1;
         self.out.push(open);
@@ -219,11 +210,7 @@ impl<'o> Writer<'o> {
         if number.is_sign_negative() {
             self.raw("-");
         }
-        self.raw(if number.is_nan() {
-            r#"NaN"}"#
-        } else {
-            r#"Infinity"}"#
-        });
+        self.raw(if number.is_nan() { r#"NaN"}"# } else { r#"Infinity"}"# });
     }
 
     fn date(&mut self, millis: i64) {

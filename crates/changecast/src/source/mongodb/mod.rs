@@ -33,7 +33,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use self::errors::Hosts;
 use self::position::{Place, Positions, Token};
@@ -54,7 +54,8 @@ pub struct MongoSource {
     hosts: Arc<Hosts>,
     telemetry: Arc<Telemetry>,
     /// Made at first use, inside a runtime, and kept: its pool and monitors outlive every stream.
-    client: OnceCell<Client>,
+    /// A tokio mutex: held while a client is made, which may look up names.
+    client: Mutex<Option<Client>>,
 }
 
 impl MongoSource {
@@ -70,25 +71,52 @@ impl MongoSource {
             watched: Arc::new(watched),
             hosts: Arc::new(hosts),
             telemetry,
-            client: OnceCell::new(),
+            client: Mutex::default(),
         })
     }
 
-    async fn client(&self) -> Result<&Client, SourceError> {
-        let connect = || async { Client::with_options(self.config.client_options().await?) };
-        self.client
-            .get_or_try_init(connect)
-            .await
-            .map_err(|error| self.hosts.explain(&error))
+    async fn client(&self) -> Result<Client, SourceError> {
+        let mut kept = self.client.lock().await;
+        if let Some(client) = &*kept {
+            return Ok(client.clone());
+        }
+        let options = self.config.client_options().await;
+        let client = options.and_then(Client::with_options);
+        let client = client.map_err(|error| self.hosts.explain(&error))?;
+        Ok(kept.insert(client).clone())
     }
 
     async fn hello(&self, client: &Client) -> Result<Document, SourceError> {
-        let answer = client
-            .database("admin")
-            .run_command(doc! { "hello": 1 })
-            .await;
-        answer.map_err(|error| self.hosts.explain(&error))
+        let error = match say_hello(client).await {
+            Ok(hello) if errors::is_uninitiated(&hello) => return Err(self.hosts.uninitiated()),
+            Ok(hello) => return Ok(hello),
+            Err(error) => error,
+        };
+        if !errors::is_without_servers(&error) {
+            return Err(self.hosts.explain(&error));
+        }
+        // The driver strikes out, for good, a server that is not what the connection string says:
+        // only another client will notice once it is.
+        self.client.lock().await.take();
+        let stranger = self.stranger().await;
+        Err(stranger.unwrap_or_else(|| self.hosts.explain(&error)))
     }
+
+    /// What is wrong with the server that answers in the place of the replica set's member.
+    async fn stranger(&self) -> Option<SourceError> {
+        let mut options = self.config.client_options().await.ok()?;
+        let wanted = options.repl_set_name.take()?;
+        options.hosts.truncate(1);
+        options.direct_connection = Some(true);
+        let client = Client::with_options(options).ok()?;
+        let hello = say_hello(&client).await.ok()?;
+        Some(self.hosts.stranger(&hello, &wanted))
+    }
+}
+
+async fn say_hello(client: &Client) -> mongodb::error::Result<Document> {
+    let admin = client.database("admin");
+    admin.run_command(doc! { "hello": 1 }).await
 }
 
 #[async_trait]
@@ -109,7 +137,7 @@ impl Source for MongoSource {
         let positions = Positions::new(&self.watched);
         let mut start = positions.start(options.start_after.as_ref())?;
         let client = self.client().await?;
-        let hello = self.hello(client).await?;
+        let hello = self.hello(&client).await?;
         position::check_clock(&hello, &start.place)?;
 
         let opener = Opener {
@@ -141,10 +169,7 @@ impl Source for MongoSource {
     async fn probe(&self) -> Result<(), SourceError> {
         let ping = async {
             let client = self.client().await?;
-            let answer = client
-                .database("admin")
-                .run_command(doc! { "ping": 1 })
-                .await;
+            let answer = client.database("admin").run_command(doc! { "ping": 1 }).await;
             answer.map(drop).map_err(|error| self.hosts.explain(&error))
         };
         match tokio::time::timeout(limits::PROBE_TIMEOUT, ping).await {

@@ -38,10 +38,7 @@ impl Token {
     }
 
     pub(super) fn of_event(event: &RawDocument) -> Option<Self> {
-        event
-            .get_document("_id")
-            .ok()
-            .map(|token| Self(token.to_owned()))
+        event.get_document("_id").ok().map(|token| Self(token.to_owned()))
     }
 
     pub(super) fn for_driver(&self) -> Result<ResumeToken, SourceError> {
@@ -66,10 +63,7 @@ impl Token {
         let data = self.data()?;
         let number = |from: usize| u32::from_str_radix(data.get(from..from + 8)?, 16).ok();
         data.starts_with("82").then_some(())?;
-        Some(Timestamp {
-            time: number(2)?,
-            increment: number(10)?,
-        })
+        Some(Timestamp { time: number(2)?, increment: number(10)? })
     }
 }
 
@@ -95,9 +89,7 @@ pub(super) struct Start {
 impl Start {
     /// Whether what `token` tells has yet to be delivered.
     pub(super) fn is_new(&self, token: &Token) -> bool {
-        self.floor
-            .as_ref()
-            .is_none_or(|floor| token.is_after(floor))
+        self.floor.as_ref().is_none_or(|floor| token.is_after(floor))
     }
 
     /// Whether `token` is further than the place: a position must never move back.
@@ -133,10 +125,7 @@ impl Positions {
         let scope = watched.identity();
         let list = serde_json::to_string(&scope).expect("a list of strings is JSON");
         let token_prefix = format!(r#"{{"version":{VERSION},"scope":{list},"token":""#);
-        Self {
-            scope,
-            token_prefix,
-        }
+        Self { scope, token_prefix }
     }
 
     pub(super) fn after(&self, token: &Token) -> Position {
@@ -154,15 +143,8 @@ impl Positions {
             Place::At(time) => {
                 let scope = self.scope.clone();
                 let time = Some((time.time, time.increment));
-                let stored = Stored {
-                    version: VERSION,
-                    scope,
-                    token: None,
-                    time,
-                };
-                Some(Position::new(
-                    serde_json::to_vec(&stored).expect("a position is JSON"),
-                ))
+                let stored = Stored { version: VERSION, scope, token: None, time };
+                Some(Position::new(serde_json::to_vec(&stored).expect("a position is JSON")))
             }
         }
     }
@@ -170,10 +152,7 @@ impl Positions {
     /// Where to go on from a stored position.
     pub(super) fn start(&self, position: Option<&Position>) -> Result<Start, SourceError> {
         let Some(position) = position else {
-            return Ok(Start {
-                place: Place::Now,
-                floor: None,
-            });
+            return Ok(Start { place: Place::Now, floor: None });
         };
         let stored: Stored =
             serde_json::from_slice(position.as_bytes()).map_err(|_| unreadable())?;
@@ -184,21 +163,14 @@ impl Positions {
             (Some(text), None) => {
                 let token = decode(&text).ok_or_else(unreadable)?;
                 if stored.scope == self.scope {
-                    return Ok(Start {
-                        place: Place::After(token),
-                        floor: None,
-                    });
+                    return Ok(Start { place: Place::After(token), floor: None });
                 }
                 let time = token.time().ok_or_else(unreadable)?;
-                Ok(Start {
-                    place: Place::At(time),
-                    floor: Some(token),
-                })
+                Ok(Start { place: Place::At(time), floor: Some(token) })
             }
-            (None, Some((time, increment))) => Ok(Start {
-                place: Place::At(Timestamp { time, increment }),
-                floor: None,
-            }),
+            (None, Some((time, increment))) => {
+                Ok(Start { place: Place::At(Timestamp { time, increment }), floor: None })
+            }
             _ => Err(unreadable()),
         }
     }
@@ -216,10 +188,7 @@ fn unreadable() -> SourceError {
 /// The time right after everything that the server had done when it answered.
 pub(super) fn time_after(hello: &Document) -> Option<Timestamp> {
     let done = hello.get_timestamp("operationTime").ok()?;
-    Some(Timestamp {
-        time: done.time,
-        increment: done.increment.saturating_add(1),
-    })
+    Some(Timestamp { time: done.time, increment: done.increment.saturating_add(1) })
 }
 
 /// Refuses a place that the server has not reached yet: a database restored from a backup would
@@ -232,14 +201,8 @@ pub(super) fn check_clock(hello: &Document, place: &Place) -> Result<(), SourceE
     };
     // A secondary may just be late.
     let is_primary = hello.get_bool("isWritablePrimary").unwrap_or(false);
-    let is_router = hello
-        .get_str("msg")
-        .is_ok_and(|message| message == "isdbgrid");
-    let ahead = if is_router {
-        AHEAD_SECONDS_MAX_SHARDED
-    } else {
-        AHEAD_SECONDS_MAX
-    };
+    let is_router = hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
+    let ahead = if is_router { AHEAD_SECONDS_MAX_SHARDED } else { AHEAD_SECONDS_MAX };
     match (place, hello.get_timestamp("operationTime")) {
         (Some(place), Ok(now)) if is_primary && place.time > now.time.saturating_add(ahead) => {
             Err(SourceError::HistoryLost(

@@ -52,9 +52,7 @@ impl Watched {
         }
         names.sort();
         names.dedup();
-        let collections = names
-            .into_iter()
-            .map(|collection| with_topic(name, collection));
+        let collections = names.into_iter().map(|collection| with_topic(name, collection));
         Ok(Self {
             name: Arc::clone(name),
             database: database.to_owned(),
@@ -67,11 +65,7 @@ impl Watched {
         if self.collections.is_empty() {
             return TopicSet::new([TopicPattern::Prefix(format!("{}.", self.name).into())]);
         }
-        let mut topics: Vec<_> = self
-            .collections
-            .iter()
-            .map(|(_, topic)| topic.clone())
-            .collect();
+        let mut topics: Vec<_> = self.collections.iter().map(|(_, topic)| topic.clone()).collect();
         if self.only().is_none() {
             topics.push(self.database_topic.clone());
         }
@@ -89,10 +83,7 @@ impl Watched {
     /// The database and the collections, as a position remembers them.
     pub(super) fn identity(&self) -> Vec<String> {
         let collections = self.collections.iter().map(|(collection, _)| collection);
-        std::iter::once(&self.database)
-            .chain(collections)
-            .cloned()
-            .collect()
+        std::iter::once(&self.database).chain(collections).cloned().collect()
     }
 
     /// Keeps a stream on the whole database to the collections, if it is one.
@@ -100,11 +91,7 @@ impl Watched {
         if self.collections.len() < 2 {
             return None;
         }
-        let names: Vec<&str> = self
-            .collections
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let names: Vec<&str> = self.collections.iter().map(|(name, _)| name.as_str()).collect();
         Some(doc! { "$match": { "$or": [
             { "ns.coll": { "$in": names.clone() } },
             { "to.coll": { "$in": names } },
@@ -121,21 +108,14 @@ impl Watched {
             collection.map(|collection| self.any_topic(collection))
         } else {
             let listed = |collection| self.listed_topic(collection);
-            collection
-                .and_then(listed)
-                .or_else(|| renamed_to.and_then(listed))
+            collection.and_then(listed).or_else(|| renamed_to.and_then(listed))
         };
         found.unwrap_or_else(|| self.database_topic.clone())
     }
 
     fn listed_topic(&self, collection: &str) -> Option<Topic> {
-        let index = self
-            .collections
-            .binary_search_by(|(name, _)| name.as_str().cmp(collection));
-        index
-            .ok()
-            .and_then(|index| self.collections.get(index))
-            .map(|(_, topic)| topic.clone())
+        let index = self.collections.binary_search_by(|(name, _)| name.as_str().cmp(collection));
+        index.ok().and_then(|index| self.collections.get(index)).map(|(_, topic)| topic.clone())
     }
 
     /// MongoDB allows control characters in a collection's name, a topic does not.
@@ -151,24 +131,18 @@ impl Watched {
 
 fn check_names(name: &str, database: &str) -> Result<(), SourceError> {
     if name.len() > NAME_BYTES_MAX {
-        return Err(invalid(format!(
-            "source {name:?}: longer than {NAME_BYTES_MAX} bytes"
-        )));
+        return Err(invalid(format!("source {name:?}: longer than {NAME_BYTES_MAX} bytes")));
     }
     let is_bad = |c: char| c.is_control() || " /\\.\"$".contains(c);
     if database.is_empty() || database.len() >= 64 || database.contains(is_bad) {
-        return Err(invalid(format!(
-            "database {database:?}: not a name of a MongoDB database"
-        )));
+        return Err(invalid(format!("database {database:?}: not a name of a MongoDB database")));
     }
     Ok(())
 }
 
 fn with_topic(name: &str, collection: String) -> Result<(String, Topic), SourceError> {
     if collection.contains('$') {
-        return Err(invalid(format!(
-            "collection {collection:?}: a name holds no `$`"
-        )));
+        return Err(invalid(format!("collection {collection:?}: a name holds no `$`")));
     }
     let topic = topic(name, &collection)?;
     Ok((collection, topic))

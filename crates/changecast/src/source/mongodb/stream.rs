@@ -61,9 +61,7 @@ impl Opener {
         watch: Watch<'a, T>,
         place: &Place,
     ) -> Result<Watch<'a, T>, SourceError> {
-        let mut watch = watch
-            .pipeline(self.watched.pipeline())
-            .max_await_time(AWAIT_TIME);
+        let mut watch = watch.pipeline(self.watched.pipeline()).max_await_time(AWAIT_TIME);
         if let Some(images) = self.full_document {
             watch = watch.full_document(images.for_the_driver());
         }
@@ -101,15 +99,7 @@ impl Follower {
     ) -> Self {
         let decoder = Decoder::new(Arc::clone(&opener.watched));
         let telemetry = Arc::clone(telemetry);
-        Self {
-            opener,
-            cursor,
-            positions,
-            start,
-            is_fruitful: false,
-            decoder,
-            telemetry,
-        }
+        Self { opener, cursor, positions, start, is_fruitful: false, decoder, telemetry }
     }
 
     /// Ends when nobody listens any more, or after an error.
@@ -156,10 +146,7 @@ impl Follower {
         }
         let position = Some(self.positions.after(&token));
         self.start.place = Place::After(token);
-        Ok(Some(Delivery {
-            change: Some(decoded.change),
-            position,
-        }))
+        Ok(Some(Delivery { change: Some(decoded.change), position }))
     }
 
     /// Nothing happened, but the server may have come further.
@@ -170,10 +157,7 @@ impl Follower {
         }
         let position = self.positions.after(&token);
         self.start.place = Place::After(token);
-        Some(Delivery {
-            change: None,
-            position: Some(position),
-        })
+        Some(Delivery { change: None, position: Some(position) })
     }
 
     /// The server ends a stream when what it watches is dropped or renamed; what follows under the

@@ -44,9 +44,7 @@ struct Bed {
 impl Bed {
     async fn new() -> Self {
         let client = Client::with_uri_str(uri()).await.expect("a client");
-        let bed = Self {
-            database: client.database(&format!("test_{:016x}", fastrand::u64(..))),
-        };
+        let bed = Self { database: client.database(&format!("test_{:016x}", fastrand::u64(..))) };
         let ping = bed.database.run_command(doc! { "ping": 1 });
         timeout(PATIENCE, ping).await.expect("mongod answers").expect(
             "the mongod that CHANGECAST_TEST_MONGO names does not answer: `scripts/services up`",
@@ -92,9 +90,7 @@ fn orders_and_items() -> Scope {
 
 /// Opens a stream after `position`, or from now.
 async fn follow(source: &MongoSource, position: Option<Position>) -> Followed {
-    Followed {
-        stream: try_follow(source, position).await.expect("a stream"),
-    }
+    Followed { stream: try_follow(source, position).await.expect("a stream") }
 }
 
 async fn try_follow(
@@ -117,9 +113,7 @@ struct Followed {
 
 impl Followed {
     async fn delivery(&mut self) -> Result<Delivery, SourceError> {
-        let next = timeout(PATIENCE, self.stream.next())
-            .await
-            .expect("a delivery in time");
+        let next = timeout(PATIENCE, self.stream.next()).await.expect("a delivery in time");
         next.expect("a stream that goes on")
     }
 
@@ -155,19 +149,13 @@ impl Followed {
     /// The keys of the next inserts.
     async fn ids(&mut self, count: usize) -> Vec<i64> {
         let changes = self.changes(count).await;
-        changes
-            .iter()
-            .map(|change| json(&change.key)["_id"].as_i64().expect("a number"))
-            .collect()
+        changes.iter().map(|change| json(&change.key)["_id"].as_i64().expect("a number")).collect()
     }
 
     /// What the next changes did, and in which topic.
     async fn operations(&mut self, count: usize) -> Vec<(Op, String)> {
         let changes = self.changes(count).await;
-        changes
-            .into_iter()
-            .map(|change| (change.op, change.topic.as_str().to_owned()))
-            .collect()
+        changes.into_iter().map(|change| (change.op, change.topic.as_str().to_owned())).collect()
     }
 
     fn position(&self) -> Option<Position> {

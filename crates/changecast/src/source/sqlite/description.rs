@@ -23,10 +23,7 @@ pub(super) enum Undescribed {
 pub(super) fn describe(before: &Object<'_>, after: &Object<'_>) -> Result<String, Undescribed> {
     let mut description = Description::default();
     description.compare("", before, after)?;
-    let updated = description
-        .updated
-        .iter()
-        .map(|(path, value)| (&**path, *value));
+    let updated = description.updated.iter().map(|(path, value)| (&**path, *value));
     let removed: Vec<String> = description.removed.iter().map(|path| quote(path)).collect();
     Ok(format!(
         r#"{{"updatedFields":{},"removedFields":[{}],"truncatedArrays":[]}}"#,
@@ -50,11 +47,8 @@ impl<'a> Description<'a> {
         before: &Object<'a>,
         after: &Object<'a>,
     ) -> Result<(), Undescribed> {
-        let old: HashMap<&str, &'a str> = before
-            .members()
-            .iter()
-            .map(|(key, value)| (&**key, *value))
-            .collect();
+        let old: HashMap<&str, &'a str> =
+            before.members().iter().map(|(key, value)| (&**key, *value)).collect();
         for (key, value) in after.members() {
             let old = old.get(&**key).copied();
             if old != Some(*value) {
@@ -101,18 +95,12 @@ impl<'a> Description<'a> {
         if self.bytes > limits::DESCRIPTION_BYTES_MAX {
             return Err(Undescribed::TooLarge);
         }
-        Ok(if parent.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{parent}.{key}")
-        })
+        Ok(if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") })
     }
 }
 
 fn object(text: &str) -> Option<Object<'_>> {
-    text.starts_with('{')
-        .then(|| Object::parse(text).ok())
-        .flatten()
+    text.starts_with('{').then(|| Object::parse(text).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -121,10 +109,7 @@ mod tests {
 
     #[track_caller]
     fn check(before: &str, after: &str, updated: &str, removed: &str) {
-        let described = describe(
-            &Object::parse(before).unwrap(),
-            &Object::parse(after).unwrap(),
-        );
+        let described = describe(&Object::parse(before).unwrap(), &Object::parse(after).unwrap());
         let expected = format!(
             r#"{{"updatedFields":{updated},"removedFields":{removed},"truncatedArrays":[]}}"#
         );
@@ -133,12 +118,7 @@ mod tests {
 
     #[test]
     fn fields_come_and_change_and_go() {
-        check(
-            r#"{"a":1,"b":2,"c":3}"#,
-            r#"{"a":1,"b":4,"d":5}"#,
-            r#"{"b":4,"d":5}"#,
-            r#"["c"]"#,
-        );
+        check(r#"{"a":1,"b":2,"c":3}"#, r#"{"a":1,"b":4,"d":5}"#, r#"{"b":4,"d":5}"#, r#"["c"]"#);
         check(r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#, "{}", "[]");
     }
 
@@ -154,12 +134,7 @@ mod tests {
 
     #[test]
     fn arrays_and_changes_of_type_are_whole() {
-        check(
-            r#"{"a":[1,{"b":2}]}"#,
-            r#"{"a":[1,{"b":3}]}"#,
-            r#"{"a":[1,{"b":3}]}"#,
-            "[]",
-        );
+        check(r#"{"a":[1,{"b":2}]}"#, r#"{"a":[1,{"b":3}]}"#, r#"{"a":[1,{"b":3}]}"#, "[]");
         check(r#"{"a":{"b":2}}"#, r#"{"a":[2]}"#, r#"{"a":[2]}"#, "[]");
         check(r#"{"a":1}"#, r#"{"a":{"b":2}}"#, r#"{"a":{"b":2}}"#, "[]");
         check(r#"{"a":1}"#, r#"{"a":null}"#, r#"{"a":null}"#, "[]");
@@ -179,12 +154,7 @@ mod tests {
             r#"{"a":{"$numberLong":"9007199254740995"}}"#,
             "[]",
         );
-        check(
-            r#"{"a":{"x":{"":1}}}"#,
-            r#"{"a":{"x":{}}}"#,
-            r#"{"a.x":{}}"#,
-            "[]",
-        );
+        check(r#"{"a":{"x":{"":1}}}"#, r#"{"a":{"x":{}}}"#, r#"{"a.x":{}}"#, "[]");
     }
 
     #[test]
@@ -199,10 +169,8 @@ mod tests {
 
     #[test]
     fn at_the_top_there_is_nothing_to_report_whole() {
-        let described = describe(
-            &Object::parse(r#"{"a.b":1}"#).unwrap(),
-            &Object::parse("{}").unwrap(),
-        );
+        let described =
+            describe(&Object::parse(r#"{"a.b":1}"#).unwrap(), &Object::parse("{}").unwrap());
         assert_eq!(described, Err(Undescribed::Ambiguous));
     }
 
@@ -213,10 +181,7 @@ mod tests {
             format!(r#"{{"{}":{{{}}}}}"#, "k".repeat(100_000), fields.join(","))
         };
         let (before, after) = (body(1), body(2));
-        let described = describe(
-            &Object::parse(&before).unwrap(),
-            &Object::parse(&after).unwrap(),
-        );
+        let described = describe(&Object::parse(&before).unwrap(), &Object::parse(&after).unwrap());
         assert_eq!(described, Err(Undescribed::TooLarge));
     }
 }

@@ -46,9 +46,7 @@ fn check_name(what: &str, name: &str, bytes_max: usize) -> Result<(), DocumentsE
         )));
     }
     if name.chars().any(char::is_control) {
-        return Err(DocumentsError::Invalid(format!(
-            "the {what} holds a control character"
-        )));
+        return Err(DocumentsError::Invalid(format!("the {what} holds a control character")));
     }
     Ok(())
 }

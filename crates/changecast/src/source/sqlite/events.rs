@@ -58,10 +58,8 @@ impl Encoder {
     /// The change that `row` tells of; none if it changed nothing.
     pub(super) fn change(&self, row: &Row) -> Option<Change> {
         let mut parts = Parts::default();
-        let (before, after) = (
-            Image::read(row.before.as_deref()),
-            Image::read(row.after.as_deref()),
-        );
+        let (before, after) =
+            (Image::read(row.before.as_deref()), Image::read(row.after.as_deref()));
         let before = parts.document(Parts::BEFORE, &before);
         let after = parts.document(Parts::FULL, &after);
         let op = Op::from_name(&row.op);
@@ -80,12 +78,7 @@ impl Encoder {
         let topic = self.topic(&row.collection);
         let key = format!(r#"{{"_id":{document_id}}}"#);
         let event = self.event(row, &topic, &key, &parts);
-        Some(Change {
-            topic,
-            op,
-            key: key.into(),
-            event: event.into(),
-        })
+        Some(Change { topic, op, key: key.into(), event: event.into() })
     }
 
     fn event(&self, row: &Row, topic: &Topic, key: &str, parts: &Parts) -> String {
@@ -107,11 +100,7 @@ impl Encoder {
             (Parts::BEFORE, parts.before.as_deref()),
             ("unavailable", unavailable.as_deref()),
         ];
-        join(
-            members
-                .iter()
-                .filter_map(|(name, value)| Some((*name, (*value)?))),
-        )
+        join(members.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
     }
 
     fn topic(&self, collection: &str) -> Topic {
@@ -208,8 +197,7 @@ pub(super) fn identified(id: &str, body: &Object<'_>) -> String {
 }
 
 fn clip(name: &str) -> &str {
-    name.get(..name.floor_char_boundary(NAME_BYTES_MAX))
-        .unwrap_or(name)
+    name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -221,23 +209,12 @@ mod tests {
         for (room, unavailable) in [
             (9, None),
             (8, Some(r#"["fullDocumentBeforeChange"]"#)),
-            (
-                5,
-                Some(r#"["fullDocumentBeforeChange","updateDescription"]"#),
-            ),
-            (
-                2,
-                Some(r#"["fullDocumentBeforeChange","updateDescription","fullDocument"]"#),
-            ),
+            (5, Some(r#"["fullDocumentBeforeChange","updateDescription"]"#)),
+            (2, Some(r#"["fullDocumentBeforeChange","updateDescription","fullDocument"]"#)),
         ] {
             let part = || Some("{ }".to_owned());
             let (full, description, before) = (part(), part(), part());
-            let mut parts = Parts {
-                full,
-                description,
-                before,
-                missing: Vec::new(),
-            };
+            let mut parts = Parts { full, description, before, missing: Vec::new() };
             parts.fit(room);
             assert_eq!(parts.unavailable().as_deref(), unavailable, "{room}");
         }

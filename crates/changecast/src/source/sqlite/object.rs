@@ -48,9 +48,7 @@ impl<'a> Object<'a> {
 
 impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&join(
-            self.members.iter().map(|(key, value)| (&**key, *value)),
-        ))
+        f.write_str(&join(self.members.iter().map(|(key, value)| (&**key, *value))))
     }
 }
 
@@ -126,11 +124,7 @@ fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
         };
         let (escape, after) = escape.split_at(bytes);
         out.push_str(before);
-        out.push_str(if is_half && !is_pair {
-            r"\ufffd"
-        } else {
-            escape
-        });
+        out.push_str(if is_half && !is_pair { r"\ufffd" } else { escape });
         rest = after;
     }
     out.push_str(rest);
@@ -193,10 +187,7 @@ mod tests {
                 r#"{"s":"\ud83d\uDE00 \u0041 \n \\ud800"}"#,
                 r#"{"s":"\ud83d\uDE00 \u0041 \n \\ud800"}"#,
             ),
-            (
-                r#"{"\ud800":"\uDC00\ud800"}"#,
-                r#"{"\ufffd":"\ufffd\ufffd"}"#,
-            ),
+            (r#"{"\ud800":"\uDC00\ud800"}"#, r#"{"\ufffd":"\ufffd\ufffd"}"#),
             (r#"["\ud800\ud800\udc00"]"#, r#"["\ufffd\ud800\udc00"]"#),
         ] {
             assert_eq!(readable(text).unwrap(), expected, "{text}");

@@ -147,9 +147,7 @@ const NOW: &str = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTE
 pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {
     let mut connection = Connection::open(path).map_err(failure)?;
     prepare(&connection).map_err(failure)?;
-    connection
-        .pragma_update(None, "journal_mode", "wal")
-        .map_err(failure)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(failure)?;
     if is_empty(&connection).map_err(failure)? {
         create(&mut connection).map_err(failure)?;
     }
@@ -163,9 +161,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, SourceError> {
     let connection = Connection::open_with_flags(path, flags).map_err(failure)?;
     prepare(&connection).map_err(failure)?;
     check(&connection, path)?;
-    connection
-        .pragma_update(None, "query_only", true)
-        .map_err(failure)?;
+    connection.pragma_update(None, "query_only", true).map_err(failure)?;
     Ok(connection)
 }
 
@@ -176,11 +172,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row(
-        "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
-        [],
-        |row| row.get(0),
-    )
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
 }
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -68,19 +68,8 @@ impl SqliteStore {
             .map_err(|error| SourceError::Unavailable(error.to_string()))?;
         let (name, path) = (name.into(), path.to_owned());
         let prune_due = AtomicI64::new(1);
-        let shared = Shared {
-            name,
-            path,
-            topics,
-            identity,
-            commands,
-            wake,
-            reader,
-            prune_due,
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { name, path, topics, identity, commands, wake, reader, prune_due };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     async fn read<T: Send + 'static>(
@@ -89,9 +78,7 @@ impl SqliteStore {
     ) -> Result<T, String> {
         let reader = Arc::clone(&self.shared.reader).lock_owned().await;
         let outcome = spawn_blocking(move || read(&reader)).await;
-        outcome
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())
+        outcome.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 }
 
@@ -141,12 +128,7 @@ impl Source for SqliteStore {
             return;
         }
         // While the queue is full there is better to do: a later acknowledgement prunes.
-        if self
-            .shared
-            .commands
-            .try_send(Command::Prune { upto })
-            .is_ok()
-        {
+        if self.shared.commands.try_send(Command::Prune { upto }).is_ok() {
             let due = upto.saturating_add(limits::PRUNE_EVERY_ROWS);
             self.shared.prune_due.store(due, Ordering::Relaxed);
         }
@@ -187,18 +169,9 @@ impl Documents for SqliteStore {
         let write = Checked::new(id, &write)?;
         let (reply, answer) = oneshot::channel();
         let (collection, id) = (collection.to_owned(), id.to_owned());
-        let command = Command::Write(Request {
-            collection,
-            id,
-            write,
-            reply,
-        });
+        let command = Command::Write(Request { collection, id, write, reply });
         let ended = || DocumentsError::Unavailable("the store's writer has ended".into());
-        self.shared
-            .commands
-            .send(command)
-            .await
-            .map_err(|_| ended())?;
+        self.shared.commands.send(command).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 }

@@ -39,16 +39,13 @@ impl Wake {
 
     /// Waits until there were other than `seen` commits, but no longer than `timeout`.
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
-        let waited = self
-            .moved
-            .wait_timeout_while(self.commit_count(), timeout, |now| *now == seen);
+        let waited =
+            self.moved.wait_timeout_while(self.commit_count(), timeout, |now| *now == seen);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn commit_count(&self) -> MutexGuard<'_, u64> {
-        self.commit_count
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.commit_count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,17 +59,8 @@ pub(super) fn open(
     let connection = schema::connect(path)?;
     let place = establish(&connection, position)?;
     let (sender, stream) = ChangeStream::new(Some(place.to_position()));
-    let encoder = Encoder {
-        name,
-        identity: place.identity.clone(),
-    };
-    let watcher = Watcher {
-        connection,
-        encoder,
-        place,
-        wake,
-        sender,
-    };
+    let encoder = Encoder { name, identity: place.identity.clone() };
+    let watcher = Watcher { connection, encoder, place, wake, sender };
     thread::Builder::new()
         .name("sqlite-watch".into())
         .spawn(move || watcher.run())
@@ -98,27 +86,19 @@ fn establish(connection: &Connection, position: Option<&Position>) -> Result<Pla
             .map_err(failure)
     };
     let Some(position) = position else {
-        return Ok(Place {
-            identity,
-            id: newest,
-            time: time(newest)?,
-        });
+        return Ok(Place { identity, id: newest, time: time(newest)? });
     };
     let place = Place::from_position(position)?;
     if place.identity != identity {
         return Err(lost("this is another database than the one watched before"));
     }
     if place.id > newest {
-        return Err(lost(
-            "the database is older than the position: restored from a copy?",
-        ));
+        return Err(lost("the database is older than the position: restored from a copy?"));
     }
     if let (Some(then), Some(now)) = (place.time, time(place.id)?)
         && then != now
     {
-        return Err(lost(
-            "the database took another course: restored from a copy?",
-        ));
+        return Err(lost("the database took another course: restored from a copy?"));
     }
     check_next(&snapshot, &place, newest)?;
     Ok(place)
@@ -137,11 +117,9 @@ fn newest(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn check_next(snapshot: &Connection, place: &Place, newest: i64) -> Result<(), SourceError> {
     let next: Option<i64> = snapshot
-        .query_row(
-            "SELECT min(id) FROM changelog WHERE id > ?",
-            params![place.id],
-            |row| row.get(0),
-        )
+        .query_row("SELECT min(id) FROM changelog WHERE id > ?", params![place.id], |row| {
+            row.get(0)
+        })
         .map_err(failure)?;
     if place.id < newest && next != Some(place.id + 1) {
         return Err(pruned());
@@ -184,10 +162,8 @@ impl Watcher {
 
     /// Changes when another connection has committed.
     fn data_version(&self) -> Result<i64, SourceError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("PRAGMA data_version")
-            .map_err(failure)?;
+        let mut statement =
+            self.connection.prepare_cached("PRAGMA data_version").map_err(failure)?;
         statement.query_row([], |row| row.get(0)).map_err(failure)
     }
 

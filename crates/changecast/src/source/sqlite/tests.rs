@@ -41,9 +41,7 @@ impl Fixture {
         let connection = Connection::open(self.path()).unwrap();
         connection.busy_timeout(Duration::from_secs(10)).unwrap();
         // Only power cuts need more.
-        connection
-            .pragma_update(None, "synchronous", "normal")
-            .unwrap();
+        connection.pragma_update(None, "synchronous", "normal").unwrap();
         connection
     }
 
@@ -52,16 +50,13 @@ impl Fixture {
     }
 
     async fn watch_after(&self, position: &Position) -> Result<ChangeStream, SourceError> {
-        self.store
-            .watch(WatchOptions::start_after(Some(position.clone())))
-            .await
+        self.store.watch(WatchOptions::start_after(Some(position.clone()))).await
     }
 }
 
 async fn next(stream: &mut ChangeStream) -> Result<Delivery, SourceError> {
     let next = timeout(Duration::from_secs(20), stream.next()).await;
-    next.expect("a delivery comes in time")
-        .expect("the stream goes on")
+    next.expect("a delivery comes in time").expect("the stream goes on")
 }
 
 async fn next_change(stream: &mut ChangeStream) -> Change {
@@ -84,9 +79,7 @@ fn changelog(connection: &Connection) -> Vec<(String, String, Option<String>, Op
         )
         .unwrap();
     let rows = statement
-        .query_map([], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .unwrap();
     rows.collect::<Result<_, _>>().unwrap()
 }

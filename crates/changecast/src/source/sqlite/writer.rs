@@ -50,11 +50,7 @@ pub(super) fn run(
         }
         let mut outcomes = outcomes.unwrap_or_default().into_iter();
         for request in requests {
-            let failed = || {
-                Err(DocumentsError::Unavailable(
-                    failed.clone().unwrap_or_default(),
-                ))
-            };
+            let failed = || Err(DocumentsError::Unavailable(failed.clone().unwrap_or_default()));
             // Whoever asked may have stopped waiting.
             let _ = request.reply.send(outcomes.next().unwrap_or_else(failed));
         }
@@ -123,11 +119,7 @@ fn write(connection: &Connection, request: &Request) -> rusqlite::Result<Outcome
             let count = connection
                 .prepare_cached("DELETE FROM document WHERE collection = ? AND id = ?")?
                 .execute(key)?;
-            Ok(Ok(if count == 0 {
-                Written::Missing
-            } else {
-                Written::Deleted
-            }))
+            Ok(Ok(if count == 0 { Written::Missing } else { Written::Deleted }))
         }
     }
 }
@@ -139,11 +131,7 @@ fn put(connection: &Connection, key: (&str, &str), body: &str) -> rusqlite::Resu
     connection
         .prepare_cached("INSERT OR REPLACE INTO document (collection, id, body) VALUES (?, ?, ?)")?
         .execute(params![key.0, key.1, body])?;
-    Ok(if exists {
-        Written::Updated
-    } else {
-        Written::Inserted
-    })
+    Ok(if exists { Written::Updated } else { Written::Inserted })
 }
 
 fn patch(
@@ -173,9 +161,7 @@ pub(super) fn stored(
 ) -> rusqlite::Result<Option<String>> {
     connection
         .prepare_cached("SELECT body FROM document WHERE collection = ? AND id = ?")?
-        .query_row(key, |row| {
-            Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
-        })
+        .query_row(key, |row| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned()))
         .optional()
 }
 
@@ -187,8 +173,6 @@ fn forget(connection: &Connection, upto: i64) -> rusqlite::Result<()> {
             "DELETE FROM changelog WHERE id <= min(?, (SELECT min(id) FROM changelog) + ?)",
         )?
         .execute(params![upto, limits::PRUNE_ROWS_MAX])?;
-    connection
-        .prepare_cached("DELETE FROM changelog_pending")?
-        .execute([])?;
+    connection.prepare_cached("DELETE FROM changelog_pending")?.execute([])?;
     Ok(())
 }

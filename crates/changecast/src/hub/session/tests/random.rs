@@ -58,11 +58,7 @@ impl Race {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let race = prop_oneof![
-        Just(Race::Nothing),
-        Just(Race::RingMovesOn),
-        Just(Race::LogIsTrimmed)
-    ];
+    let race = prop_oneof![Just(Race::Nothing), Just(Race::RingMovesOn), Just(Race::LogIsTrimmed)];
     prop_oneof![
         4 => vec(any::<bool>(), 1..6).prop_map(Event::Append),
         2 => (1..6_u64).prop_map(Event::Trim),

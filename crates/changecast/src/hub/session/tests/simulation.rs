@@ -27,10 +27,7 @@ impl Word {
     fn id(&self) -> Option<EventId> {
         match self {
             Self::Hello(id) | Self::Gap(id) | Self::Bookmark(id) => Some(*id),
-            Self::Change(seq) => Some(EventId {
-                epoch: epoch(),
-                seq: Seq(*seq),
-            }),
+            Self::Change(seq) => Some(EventId { epoch: epoch(), seq: Seq(*seq) }),
             Self::Sources | Self::Bye => None,
         }
     }
@@ -120,11 +117,7 @@ impl World {
     }
 
     fn place(&self) -> Place {
-        Place {
-            epoch: epoch(),
-            tail: Seq(self.tail()),
-            trimmed: Seq(self.trimmed()),
-        }
+        Place { epoch: epoch(), tail: Seq(self.tail()), trimmed: Seq(self.trimmed()) }
     }
 
     /// Up to `take` of what concerns the session, and how far that covers.
@@ -172,14 +165,7 @@ impl Client {
         };
         let session = open(world, start, cursor_of_last);
         let (words, last_written) = (Vec::new(), world.now);
-        Self {
-            session,
-            words,
-            start: start_seq,
-            opened_at: 0,
-            last_written,
-            said_bye: false,
-        }
+        Self { session, words, start: start_seq, opened_at: 0, last_written, said_bye: false }
     }
 
     /// One step of the session, and what its owner does about it; `take` caps pages and runs, and
@@ -195,10 +181,7 @@ impl Client {
         let step = self.session.step(&around);
         if bookmark_is_due {
             let is_bookmark = matches!(step, Step::Say(Control::Bookmark(_)));
-            assert!(
-                is_bookmark,
-                "G6: nothing was written for long, but {step:?}"
-            );
+            assert!(is_bookmark, "G6: nothing was written for long, but {step:?}");
         }
         match step {
             Step::Say(control) => self.hear(world, control, bookmark_is_due),
@@ -217,10 +200,7 @@ impl Client {
             Step::Wait(until) => {
                 assert!(until > world.now, "G9: a wait leads somewhere");
                 assert_eq!(until, self.last_written + BOOKMARK_EVERY);
-                assert!(
-                    self.session.position().seq.0 >= world.frames_upto,
-                    "nothing is left over"
-                );
+                assert!(self.session.position().seq.0 >= world.frames_upto, "nothing is left over");
                 return false;
             }
             Step::End(_) => {
@@ -247,11 +227,7 @@ impl Client {
         self.last_written = world.now;
         let word = match control {
             Control::Hello(hello) => {
-                assert_eq!(
-                    self.words.len(),
-                    self.opened_at,
-                    "hello is the first word, once"
-                );
+                assert_eq!(self.words.len(), self.opened_at, "hello is the first word, once");
                 Word::Hello(hello.position)
             }
             Control::Gap(gap) => Word::Gap(gap.id),
@@ -261,10 +237,7 @@ impl Client {
                 Word::Bookmark(id)
             }
             Control::Bye(_) => {
-                assert!(
-                    world.draining && !self.said_bye,
-                    "bye is said once, while draining"
-                );
+                assert!(world.draining && !self.said_bye, "bye is said once, while draining");
                 self.said_bye = true;
                 Word::Bye
             }
@@ -287,13 +260,8 @@ impl Client {
         let lost_to = Some(world.trimmed()).filter(|lost| *lost > after);
         let (frames, covered) = world.page(after.max(world.cut), world.tail(), take);
         if let Some(control) = self.session.page(lost_to.map(Seq), world.now) {
-            let Control::Gap(gap) = &control else {
-                panic!("a page says a gap or nothing")
-            };
-            assert!(
-                world.concerned(after, world.cut).next().is_some(),
-                "G2: a gap is a loss"
-            );
+            let Control::Gap(gap) = &control else { panic!("a page says a gap or nothing") };
+            assert!(world.concerned(after, world.cut).next().is_some(), "G2: a gap is a loss");
             assert_eq!(Some(gap.id.seq.0), lost_to);
             self.hear(world, control, false);
         } else {
@@ -303,13 +271,11 @@ impl Client {
     }
 
     fn hand_out(&mut self, world: &World, frames: &[u64], upto: u64) {
-        self.words
-            .extend(frames.iter().map(|seq| Word::Change(*seq)));
+        self.words.extend(frames.iter().map(|seq| Word::Change(*seq)));
         if !frames.is_empty() {
             self.last_written = world.now;
         }
-        self.session
-            .delivered(Seq(upto), !frames.is_empty(), world.now);
+        self.session.delivered(Seq(upto), !frames.is_empty(), world.now);
     }
 
     /// The connection breaks after the word at `index`, which is the last that the client got; it
@@ -380,29 +346,16 @@ impl Client {
                 return;
             }
         }
-        panic!(
-            "G9: still not at rest after {bound} steps: {:?}",
-            self.words
-        );
+        panic!("G9: still not at rest after {bound} steps: {:?}", self.words);
     }
 }
 
 fn open(world: &World, start: &Start, cursor_of_last: Option<Seq>) -> Session {
     let around = world.around();
-    Session::open(
-        start,
-        world.place(),
-        cursor_of_last,
-        Vec::new(),
-        &around,
-        jitter(),
-    )
+    Session::open(start, world.place(), cursor_of_last, Vec::new(), &around, jitter())
 }
 
 /// An id that this log never gave.
 pub(super) fn foreign(seq: u64) -> EventId {
-    EventId {
-        epoch: foreign_epoch(),
-        seq: Seq(seq),
-    }
+    EventId { epoch: foreign_epoch(), seq: Seq(seq) }
 }

@@ -10,11 +10,7 @@ const TAIL: u64 = 20;
 const TRIMMED: u64 = 10;
 
 fn open(start: &Start, trimmed: u64, cursor_of_last: Option<u64>) -> (Hello, Option<Gap>, Session) {
-    let place = Place {
-        epoch: epoch(),
-        tail: Seq(TAIL),
-        trimmed: Seq(trimmed),
-    };
+    let place = Place { epoch: epoch(), tail: Seq(TAIL), trimmed: Seq(trimmed) };
     let around = quiet_at(TAIL);
     let last = cursor_of_last.map(Seq);
     let mut session = Session::open(start, place, last, Vec::new(), &around, jitter());
@@ -35,11 +31,7 @@ fn check_whole(start: &Start, cursor_of_last: Option<u64>, cursor: u64, resumed:
     assert_eq!(gap, None, "{start:?}");
     assert_eq!(hello.position, id(cursor), "{start:?}");
     assert_eq!(session.position(), id(cursor), "{start:?}");
-    assert_eq!(
-        (hello.epoch, hello.resumed),
-        (epoch(), resumed),
-        "{start:?}"
-    );
+    assert_eq!((hello.epoch, hello.resumed), (epoch(), resumed), "{start:?}");
 }
 
 #[track_caller]
@@ -48,11 +40,7 @@ fn check_gap(start: &Start, hello_position: EventId, cursor: u64, reason: &str) 
     let gap = gap.expect("a gap");
     assert!(!hello.resumed, "{start:?}");
     assert_eq!(hello.position, hello_position, "{start:?}");
-    assert_eq!(
-        (gap.id, session.position()),
-        (id(cursor), id(cursor)),
-        "{start:?}"
-    );
+    assert_eq!((gap.id, session.position()), (id(cursor), id(cursor)), "{start:?}");
     assert!(gap.reason.contains(reason), "{}", gap.reason);
     gap
 }
@@ -101,10 +89,7 @@ fn an_id_older_than_anything_lost_of_its_own_topics_is_exact() {
 
 #[test]
 fn g2_an_id_of_another_log_gets_a_gap_and_all_of_this_one() {
-    let foreign = EventId {
-        epoch: foreign_epoch(),
-        seq: Seq(15),
-    };
+    let foreign = EventId { epoch: foreign_epoch(), seq: Seq(15) };
     let gap = check_gap(&Start::After(foreign), foreign, TRIMMED, "another log");
     assert_eq!((gap.from, gap.to), (Some(foreign.to_string()), None));
 }
@@ -124,10 +109,7 @@ fn g2_an_unreadable_id_gets_a_gap_and_starts_from_now() {
 #[test]
 fn g2_until_the_gap_is_told_the_hello_promises_no_more_than_the_client_had() {
     // The connection breaks between hello and gap; the client comes back with the hello's id.
-    let foreign = EventId {
-        epoch: foreign_epoch(),
-        seq: Seq(15),
-    };
+    let foreign = EventId { epoch: foreign_epoch(), seq: Seq(15) };
     for start in [Start::After(id(3)), Start::After(foreign)] {
         let (hello, _, _) = open(&start, TRIMMED, None);
         let (_, again, _) = open(&Start::After(hello.position), TRIMMED, None);

@@ -11,16 +11,10 @@ use crate::model::Seq;
 /// A session that has said hello and follows from `seq`.
 fn following(seq: u64) -> (Session, Surroundings) {
     let around = quiet_at(seq);
-    let place = Place {
-        epoch: epoch(),
-        tail: Seq(seq),
-        trimmed: Seq::ZERO,
-    };
+    let place = Place { epoch: epoch(), tail: Seq(seq), trimmed: Seq::ZERO };
     let waiting = vec!["shop".into()];
     let mut session = Session::open(&Start::Now, place, None, waiting, &around, jitter());
-    let Step::Say(Control::Hello(hello)) = session.step(&around) else {
-        panic!("hello first")
-    };
+    let Step::Say(Control::Hello(hello)) = session.step(&around) else { panic!("hello first") };
     assert_eq!(hello.waiting, ["shop".into()]);
     assert_eq!(hello.retry, jitter().retry);
     (session, around)
@@ -30,9 +24,7 @@ fn following(seq: u64) -> (Session, Surroundings) {
 fn with_nothing_to_do_it_waits_for_the_bookmark() {
     let (mut session, around) = following(5);
     for _ in 0..3 {
-        let Step::Wait(until) = session.step(&around) else {
-            panic!("it waits")
-        };
+        let Step::Wait(until) = session.step(&around) else { panic!("it waits") };
         assert_eq!(until, around.now + BOOKMARK_EVERY);
     }
 }
@@ -40,16 +32,9 @@ fn with_nothing_to_do_it_waits_for_the_bookmark() {
 #[test]
 fn it_reads_the_log_only_where_the_frames_do_not_reach() {
     let (mut session, around) = following(5);
-    let ahead = Surroundings {
-        frames_after: Seq(5),
-        frames_upto: Seq(9),
-        ..around
-    };
+    let ahead = Surroundings { frames_after: Seq(5), frames_upto: Seq(9), ..around };
     assert!(matches!(session.step(&ahead), Step::Deliver(Seq(5))));
-    let moved_on = Surroundings {
-        frames_after: Seq(6),
-        ..ahead
-    };
+    let moved_on = Surroundings { frames_after: Seq(6), ..ahead };
     assert!(matches!(session.step(&moved_on), Step::Read(Seq(5))));
     session.delivered(Seq(6), true, around.now);
     assert!(matches!(session.step(&moved_on), Step::Deliver(Seq(6))));
@@ -75,29 +60,16 @@ fn g6_a_filtered_subscriber_gets_bookmarks_though_there_is_always_something_to_p
             }
         }
     }
-    assert_eq!(
-        told,
-        [14, 24, 34, 44, 54, 64, 74, 84, 94],
-        "one each tenth round, at the cursor"
-    );
+    assert_eq!(told, [14, 24, 34, 44, 54, 64, 74, 84, 94], "one each tenth round, at the cursor");
 }
 
 #[test]
 fn g2_a_gap_met_while_reading_is_told_once_and_its_id_resumes_after_it() {
     let (mut session, around) = following(5);
-    let behind = Surroundings {
-        frames_after: Seq(50),
-        frames_upto: Seq(60),
-        ..around
-    };
+    let behind = Surroundings { frames_after: Seq(50), frames_upto: Seq(60), ..around };
     assert!(matches!(session.step(&behind), Step::Read(Seq(5))));
-    let Some(Control::Gap(gap)) = session.page(Some(Seq(40)), around.now) else {
-        panic!("a gap")
-    };
-    assert_eq!(
-        (gap.from, gap.to),
-        (Some(id(5).to_string()), Some(id(40).to_string()))
-    );
+    let Some(Control::Gap(gap)) = session.page(Some(Seq(40)), around.now) else { panic!("a gap") };
+    assert_eq!((gap.from, gap.to), (Some(id(5).to_string()), Some(id(40).to_string())));
     assert_eq!(gap.id, id(40));
     assert_eq!(session.position(), id(40));
     // The page may have been cut short before what is lost.
@@ -121,48 +93,22 @@ fn the_board_is_told_of_once_for_each_change() {
 #[test]
 fn draining_says_bye_once_and_then_ends_for_ever() {
     let (mut session, around) = following(5);
-    let draining = Surroundings {
-        draining: true,
-        frames_upto: Seq(9),
-        board: 1,
-        ..around
-    };
-    let Step::Say(Control::Bye(retry)) = session.step(&draining) else {
-        panic!("bye")
-    };
+    let draining = Surroundings { draining: true, frames_upto: Seq(9), board: 1, ..around };
+    let Step::Say(Control::Bye(retry)) = session.step(&draining) else { panic!("bye") };
     assert_eq!(retry, jitter().retry_while_draining);
-    for later in [
-        draining,
-        Surroundings {
-            draining: false,
-            ..draining
-        },
-    ] {
-        let later = Surroundings {
-            now: later.now + Duration::from_secs(60),
-            ..later
-        };
+    for later in [draining, Surroundings { draining: false, ..draining }] {
+        let later = Surroundings { now: later.now + Duration::from_secs(60), ..later };
         assert!(matches!(session.step(&later), Step::End(Cause::Draining)));
     }
 }
 
 #[test]
 fn even_while_draining_the_first_word_is_hello_and_a_gap_is_told() {
-    let around = Surroundings {
-        draining: true,
-        ..quiet_at(20)
-    };
-    let place = Place {
-        epoch: epoch(),
-        tail: Seq(20),
-        trimmed: Seq(10),
-    };
+    let around = Surroundings { draining: true, ..quiet_at(20) };
+    let place = Place { epoch: epoch(), tail: Seq(20), trimmed: Seq(10) };
     let start = Start::After(id(3));
     let mut session = Session::open(&start, place, None, Vec::new(), &around, jitter());
-    assert!(matches!(
-        session.step(&around),
-        Step::Say(Control::Hello(_))
-    ));
+    assert!(matches!(session.step(&around), Step::Say(Control::Hello(_))));
     assert!(matches!(session.step(&around), Step::Say(Control::Gap(_))));
     assert!(matches!(session.step(&around), Step::Say(Control::Bye(_))));
     assert!(matches!(session.step(&around), Step::End(Cause::Draining)));

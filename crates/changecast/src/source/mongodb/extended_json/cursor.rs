@@ -61,10 +61,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8], offset: usize) -> Self {
-        Self {
-            rest: bytes,
-            offset,
-        }
+        Self { rest: bytes, offset }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -77,10 +74,7 @@ impl<'a> Cursor<'a> {
 
     /// An error about the byte the cursor stands on.
     pub(super) fn error(&self, problem: Problem) -> BsonError {
-        BsonError {
-            offset: self.offset,
-            problem,
-        }
+        BsonError { offset: self.offset, problem }
     }
 
     /// Goes to the end, so that nothing is read after a failure.
@@ -89,20 +83,16 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], BsonError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(count)
-            .ok_or_else(|| self.error(Problem::Truncated))?;
+        let (taken, rest) =
+            self.rest.split_at_checked(count).ok_or_else(|| self.error(Problem::Truncated))?;
         self.rest = rest;
         self.offset += count;
         Ok(taken)
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], BsonError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or_else(|| self.error(Problem::Truncated))?;
+        let (taken, rest) =
+            self.rest.split_first_chunk::<N>().ok_or_else(|| self.error(Problem::Truncated))?;
         self.rest = rest;
         self.offset += N;
         Ok(*taken)
@@ -134,9 +124,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn string(&mut self) -> Result<&'a [u8], BsonError> {
         let start = *self;
         let length = self.length()?;
-        let text_length = length
-            .checked_sub(1)
-            .ok_or_else(|| start.error(Problem::Length))?;
+        let text_length = length.checked_sub(1).ok_or_else(|| start.error(Problem::Length))?;
         let text = self.take(text_length)?;
         self.terminator()?;
         Ok(text)
@@ -149,20 +137,13 @@ impl<'a> Cursor<'a> {
             .length()?
             .checked_sub(DOCUMENT_BYTES_MIN)
             .ok_or_else(|| start.error(Problem::Length))?;
-        let body = Self {
-            rest: self.take(body_length)?,
-            offset: start.offset + 4,
-        };
+        let body = Self { rest: self.take(body_length)?, offset: start.offset + 4 };
         self.terminator()?;
         Ok(body)
     }
 
     fn terminator(&mut self) -> Result<(), BsonError> {
         let error = self.error(Problem::Terminator);
-        if self.byte()? == 0 {
-            Ok(())
-        } else {
-            Err(error)
-        }
+        if self.byte()? == 0 { Ok(()) } else { Err(error) }
     }
 }

@@ -10,10 +10,7 @@ const MILLIS_PER_DAY: u64 = 86_400_000;
 ///
 /// Returns false and appends nothing outside 1970 to 9999, where Extended JSON wants a number.
 pub(super) fn write_rfc3339(millis: i64, out: &mut Vec<u8>) -> bool {
-    let Some(millis) = u64::try_from(millis)
-        .ok()
-        .filter(|millis| *millis <= MILLIS_MAX)
-    else {
+    let Some(millis) = u64::try_from(millis).ok().filter(|millis| *millis <= MILLIS_MAX) else {
         return false;
     };
     let (year, month, day) = civil_from_days(millis / MILLIS_PER_DAY);
@@ -25,9 +22,7 @@ pub(super) fn write_rfc3339(millis: i64, out: &mut Vec<u8>) -> bool {
     let [c, d] = [two(year / 100), two(year % 100)];
     let [m, n] = [two(month), two(day)];
     let [h, i, s] = [two(hour), two(minute), two(second)];
-    out.extend_from_slice(&[
-        c[0], c[1], d[0], d[1], b'-', m[0], m[1], b'-', n[0], n[1], b'T',
-    ]);
+    out.extend_from_slice(&[c[0], c[1], d[0], d[1], b'-', m[0], m[1], b'-', n[0], n[1], b'T']);
     out.extend_from_slice(&[h[0], h[1], b':', i[0], i[1], b':', s[0], s[1]]);
     write_fraction(of_second, out);
     out.push(b'Z');
@@ -48,11 +43,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
 }

@@ -33,20 +33,9 @@ fn finite(bits: u128) -> (u128, i32) {
     // A combination field starting with 11 announces a significand of 2^113 or more, which is
     // beyond 34 digits and therefore zero; only the exponent, two bits further down, remains.
     let large = bits >> 125 & 0b11 == 0b11;
-    let (shift, significand) = if large {
-        (111, 0)
-    } else {
-        (113, bits & ((1 << 113) - 1))
-    };
+    let (shift, significand) = if large { (111, 0) } else { (113, bits & ((1 << 113) - 1)) };
     let exponent = (bits >> shift & 0x3fff) as i32 - EXPONENT_BIAS;
-    (
-        if significand > SIGNIFICAND_MAX {
-            0
-        } else {
-            significand
-        },
-        exponent,
-    )
+    (if significand > SIGNIFICAND_MAX { 0 } else { significand }, exponent)
 }
 
 fn write_finite(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {

@@ -21,14 +21,8 @@ impl<'a> Document<'a> {
     /// Takes `bytes` as one document, which must fill them.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, BsonError> {
         let mut cursor = Cursor::new(bytes, 0);
-        let document = Self {
-            body: cursor.document()?,
-        };
-        if cursor.is_empty() {
-            Ok(document)
-        } else {
-            Err(cursor.error(Problem::Length))
-        }
+        let document = Self { body: cursor.document()? };
+        if cursor.is_empty() { Ok(document) } else { Err(cursor.error(Problem::Length)) }
     }
 
     /// The elements in their order. Keys may repeat.
@@ -79,14 +73,8 @@ impl<'a> Element<'a> {
         let tag_offset = cursor.offset();
         let tag = cursor.byte()?;
         let key = cursor.c_string()?;
-        let unknown = BsonError {
-            offset: tag_offset,
-            problem: Problem::UnknownType(tag),
-        };
-        Ok(Self {
-            key,
-            value: Value::read(tag, cursor, unknown)?,
-        })
+        let unknown = BsonError { offset: tag_offset, problem: Problem::UnknownType(tag) };
+        Ok(Self { key, value: Value::read(tag, cursor, unknown)? })
     }
 }
 
@@ -140,26 +128,16 @@ impl<'a> Value<'a> {
         Ok(match tag {
             0x01 => Self::Double(f64::from_le_bytes(cursor.array()?)),
             0x02 => Self::String(cursor.string()?),
-            0x03 => Self::Document(Document {
-                body: cursor.document()?,
-            }),
-            0x04 => Self::Array(Document {
-                body: cursor.document()?,
-            }),
+            0x03 => Self::Document(Document { body: cursor.document()? }),
+            0x04 => Self::Array(Document { body: cursor.document()? }),
             0x05 => Self::read_binary(cursor)?,
             0x06 => Self::Undefined,
             0x07 => Self::ObjectId(cursor.array()?),
             0x08 => Self::read_boolean(cursor)?,
             0x09 => Self::DateTime(i64::from_le_bytes(cursor.array()?)),
             0x0a => Self::Null,
-            0x0b => Self::Regex {
-                pattern: cursor.c_string()?,
-                options: cursor.c_string()?,
-            },
-            0x0c => Self::DbPointer {
-                namespace: cursor.string()?,
-                id: cursor.array()?,
-            },
+            0x0b => Self::Regex { pattern: cursor.c_string()?, options: cursor.c_string()? },
+            0x0c => Self::DbPointer { namespace: cursor.string()?, id: cursor.array()? },
             0x0d => Self::Code(cursor.string()?),
             0x0e => Self::Symbol(cursor.string()?),
             0x0f => Self::read_code_with_scope(cursor)?,
@@ -209,15 +187,11 @@ impl<'a> Value<'a> {
     fn read_code_with_scope(cursor: &mut Cursor<'a>) -> Result<Self, BsonError> {
         let start = *cursor;
         let length = cursor.length()?;
-        let rest_length = length
-            .checked_sub(4)
-            .ok_or_else(|| start.error(Problem::Length))?;
+        let rest_length = length.checked_sub(4).ok_or_else(|| start.error(Problem::Length))?;
         let rest_offset = cursor.offset();
         let mut rest = Cursor::new(cursor.take(rest_length)?, rest_offset);
         let code = rest.string()?;
-        let scope = Document {
-            body: rest.document()?,
-        };
+        let scope = Document { body: rest.document()? };
         if !rest.is_empty() {
             return Err(rest.error(Problem::Length));
         }

@@ -43,16 +43,9 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
 /// Where the first byte to escape stands. Whole blocks are judged at once, without a branch per
 /// byte, which the compiler turns into vector instructions; most text has nothing to escape.
 fn find_escape(bytes: &[u8]) -> Option<usize> {
-    let clean = |block: &&[u8]| {
-        !block
-            .iter()
-            .fold(false, |found, byte| found | must_escape(*byte))
-    };
+    let clean = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | must_escape(*byte));
     let skipped = bytes.chunks_exact(BLOCK_BYTES).take_while(clean).count() * BLOCK_BYTES;
-    let at = bytes
-        .get(skipped..)?
-        .iter()
-        .position(|byte| must_escape(*byte))?;
+    let at = bytes.get(skipped..)?.iter().position(|byte| must_escape(*byte))?;
     Some(skipped + at)
 }
 
@@ -78,15 +71,7 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
 /// Appends two lower-case hexadecimal digits for each byte.
 pub(super) fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
     let digit = |nibble: u8| {
-        if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' + nibble - 10
-        }
+        if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
     };
-    out.extend(
-        bytes
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]),
-    );
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]));
 }

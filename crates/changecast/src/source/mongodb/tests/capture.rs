@@ -7,18 +7,9 @@ async fn documents_come_as_change_events() {
     let bed = Bed::new().await;
     let mut stream = follow(&bed.source(orders()), None).await;
     let orders = bed.orders();
-    orders
-        .insert_one(doc! { "_id": 1, "item": "tea" })
-        .await
-        .unwrap();
-    orders
-        .update_one(doc! { "_id": 1 }, doc! { "$set": { "count": 2 } })
-        .await
-        .unwrap();
-    orders
-        .replace_one(doc! { "_id": 1 }, doc! { "item": "rice" })
-        .await
-        .unwrap();
+    orders.insert_one(doc! { "_id": 1, "item": "tea" }).await.unwrap();
+    orders.update_one(doc! { "_id": 1 }, doc! { "$set": { "count": 2 } }).await.unwrap();
+    orders.replace_one(doc! { "_id": 1 }, doc! { "item": "rice" }).await.unwrap();
     orders.delete_one(doc! { "_id": 1 }).await.unwrap();
 
     let changes = stream.changes(4).await;
@@ -29,20 +20,13 @@ async fn documents_come_as_change_events() {
         assert_eq!(event["operationType"], change.op.name());
         assert_eq!(event["ns"]["db"], bed.database.name());
         assert_eq!(event["ns"]["coll"], "orders");
-        assert!(
-            change.event.starts_with(br#"{"_id":{"_data":"82"#),
-            "{event}"
-        );
+        assert!(change.event.starts_with(br#"{"_id":{"_data":"82"#), "{event}");
     }
     let ops: Vec<Op> = changes.iter().map(|change| change.op).collect();
     assert_eq!(ops, [Op::Insert, Op::Update, Op::Replace, Op::Delete]);
     assert_eq!(events[0]["fullDocument"]["item"], "tea");
     assert_eq!(events[1]["updateDescription"]["updatedFields"]["count"], 2);
-    assert!(
-        events[1].get("fullDocument").is_none(),
-        "not asked for: {}",
-        events[1]
-    );
+    assert!(events[1].get("fullDocument").is_none(), "not asked for: {}", events[1]);
     assert_eq!(events[2]["fullDocument"]["item"], "rice");
     assert!(events[3].get("fullDocument").is_none());
 }
@@ -58,14 +42,8 @@ async fn images_come_if_asked_for() {
     config.full_document_before_change =
         super::super::FullDocumentBeforeChange::parse("required").unwrap();
     let mut stream = follow(&source(config), None).await;
-    bed.orders()
-        .insert_one(doc! { "_id": 1, "count": 1 })
-        .await
-        .unwrap();
-    bed.orders()
-        .update_one(doc! {}, doc! { "$inc": { "count": 1 } })
-        .await
-        .unwrap();
+    bed.orders().insert_one(doc! { "_id": 1, "count": 1 }).await.unwrap();
+    bed.orders().update_one(doc! {}, doc! { "$inc": { "count": 1 } }).await.unwrap();
 
     assert_eq!(stream.event().await["operationType"], "insert");
     let update = stream.event().await;
@@ -79,10 +57,7 @@ async fn a_change_right_after_watch_is_always_seen() {
     let source = bed.source(orders());
     for round in 0..50 {
         let mut stream = follow(&source, None).await;
-        assert!(
-            stream.position().is_some(),
-            "a position before the first change"
-        );
+        assert!(stream.position().is_some(), "a position before the first change");
         bed.insert_orders(round..round + 1).await;
         assert_eq!(stream.ids(1).await, [i64::from(round)]);
     }
@@ -101,29 +76,16 @@ async fn poison_values_are_carried() {
         "big": i64::MAX,
     })
     .unwrap();
-    let at = bytes
-        .windows(3)
-        .position(|window| window == b"a?b")
-        .unwrap();
+    let at = bytes.windows(3).position(|window| window == b"a?b").unwrap();
     bytes[at + 1] = 0xff;
     let poison = RawDocumentBuf::from_bytes(bytes).unwrap();
-    bed.database
-        .collection::<RawDocumentBuf>("orders")
-        .insert_one(poison)
-        .await
-        .unwrap();
+    bed.database.collection::<RawDocumentBuf>("orders").insert_one(poison).await.unwrap();
     bed.insert_orders(2..3).await;
 
     let document = &stream.event().await["fullDocument"];
     assert_eq!(document["text"], "a\u{FFFD}b");
-    assert_eq!(
-        document["late"]["$date"]["$numberLong"],
-        i64::MAX.to_string()
-    );
-    assert_eq!(
-        document["early"]["$date"]["$numberLong"],
-        i64::MIN.to_string()
-    );
+    assert_eq!(document["late"]["$date"]["$numberLong"], i64::MAX.to_string());
+    assert_eq!(document["early"]["$date"]["$numberLong"], i64::MIN.to_string());
     assert_eq!(document["big"]["$numberLong"], i64::MAX.to_string());
     assert_eq!(stream.ids(1).await, [2], "the stream goes on");
 }

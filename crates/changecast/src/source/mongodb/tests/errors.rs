@@ -10,10 +10,7 @@ fn check(error: &SourceError, remedy: Remedy, words: &str, advice: &str) {
     let message = error.to_string();
     assert_eq!(error.remedy(), remedy, "{message}");
     assert!(message.contains(words), "{message}");
-    assert!(
-        error.advice().unwrap_or_default().contains(advice),
-        "{error:?}"
-    );
+    assert!(error.advice().unwrap_or_default().contains(advice), "{error:?}");
     assert!(message.len() < 300 && !message.contains('\n'), "{message}");
     assert!(!format!("{error:?}").contains("s3cret"));
 }
@@ -26,10 +23,7 @@ async fn a_missing_server_is_said_shortly() {
     let uri = format!("mongodb://ada:s3cret@{host}/?serverSelectionTimeoutMS=100");
     let source = source(MongoConfig::new(uri, "shop", orders()));
     let expected = format!("no server reachable at {host}: connection refused");
-    for error in [
-        watch_error(&source, None).await,
-        source.probe().await.unwrap_err(),
-    ] {
+    for error in [watch_error(&source, None).await, source.probe().await.unwrap_err()] {
         assert_eq!(error.to_string(), expected);
         assert_eq!(error.remedy(), Remedy::Retry);
     }
@@ -45,33 +39,15 @@ async fn a_server_that_answers_passes_the_probe() {
 async fn what_an_operator_has_to_mend_is_said_with_its_remedy() {
     let mongod = Mongod::start(&["--auth"]);
     let error = first_error(&mongod.source("ada:s3cret@", "")).await;
-    check(
-        &error,
-        Remedy::Operator,
-        "does not let the user in",
-        "authSource",
-    );
+    check(&error, Remedy::Operator, "does not let the user in", "authSource");
 
     let admin = mongod.database("admin").await;
     let roles = ["root"].as_slice();
-    admin
-        .run_command(doc! { "createUser": "ada", "pwd": "s3cret", "roles": roles })
-        .await
-        .unwrap();
+    admin.run_command(doc! { "createUser": "ada", "pwd": "s3cret", "roles": roles }).await.unwrap();
     let error = watch_error(&mongod.source("", ""), None).await;
-    check(
-        &error,
-        Remedy::Operator,
-        "does not permit it",
-        "role `read`",
-    );
+    check(&error, Remedy::Operator, "does not permit it", "role `read`");
     let error = watch_error(&mongod.source("ada:s3cret@", ""), None).await;
-    check(
-        &error,
-        Remedy::Operator,
-        "is a standalone server",
-        "--replSet rs0",
-    );
+    check(&error, Remedy::Operator, "is a standalone server", "--replSet rs0");
 }
 
 #[tokio::test]
@@ -79,12 +55,7 @@ async fn a_replica_set_wants_to_be_initiated() {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     let source = mongod.source("", "?replicaSet=rs0&serverSelectionTimeoutMS=500");
     let error = first_error(&source).await;
-    check(
-        &error,
-        Remedy::Operator,
-        "is not initiated",
-        "rs.initiate()",
-    );
+    check(&error, Remedy::Operator, "is not initiated", "rs.initiate()");
 }
 
 /// `source`'s present position, moved to another time.
@@ -127,20 +98,10 @@ async fn lost_history_is_told_from_a_passing_fault() {
     };
     check(&error, Remedy::Gap, "resume token was not found", "");
     let late = moved(&source, position, |seconds| seconds + 3600).await;
-    check(
-        &watch_error(&source, late).await,
-        Remedy::Gap,
-        "restored from a backup",
-        "",
-    );
+    check(&watch_error(&source, late).await, Remedy::Gap, "restored from a backup", "");
     for garbage in ["", "{}", "null", r#"{"version":2,"scope":[]}"#, "\u{0}"] {
         let position = Some(Position::new(garbage.to_owned()));
-        check(
-            &watch_error(&source, position).await,
-            Remedy::Gap,
-            "cannot be read",
-            "",
-        );
+        check(&watch_error(&source, position).await, Remedy::Gap, "cannot be read", "");
     }
 }
 
@@ -149,19 +110,9 @@ async fn a_token_that_is_none_is_lost_history() {
     let bed = Bed::new().await;
     let source = bed.source(orders());
     let positions = Positions::new(&source.watched);
-    for token in [
-        doc! { "_data": "nonsense" },
-        doc! { "_data": "82" },
-        doc! { "x": 1 },
-        doc! {},
-    ] {
+    for token in [doc! { "_data": "nonsense" }, doc! { "_data": "82" }, doc! { "x": 1 }, doc! {}] {
         let position = positions.after(&as_token(token));
-        check(
-            &watch_error(&source, Some(position)).await,
-            Remedy::Gap,
-            "history lost",
-            "",
-        );
+        check(&watch_error(&source, Some(position)).await, Remedy::Gap, "history lost", "");
     }
 }
 
@@ -179,15 +130,9 @@ async fn a_change_too_large_to_be_sent_ends_in_a_gap() {
     let images = doc! { "enabled": true };
     let create = doc! { "create": "orders", "changeStreamPreAndPostImages": images };
     bed.database.run_command(create).await.unwrap();
-    bed.orders()
-        .insert_one(doc! { "_id": 1, "text": "x".repeat(9 << 20) })
-        .await
-        .unwrap();
+    bed.orders().insert_one(doc! { "_id": 1, "text": "x".repeat(9 << 20) }).await.unwrap();
     let mut stream = follow(&with_images(&bed).await, None).await;
-    bed.orders()
-        .update_one(doc! {}, doc! { "$set": { "more": 1 } })
-        .await
-        .unwrap();
+    bed.orders().update_one(doc! {}, doc! { "$set": { "more": 1 } }).await.unwrap();
     let error = stream.error().await;
     check(&error, Remedy::Gap, "larger than the 16 MB", "");
 }
@@ -197,10 +142,7 @@ async fn a_required_image_that_is_missing_is_for_the_operator() {
     let bed = Bed::new().await;
     bed.insert_orders(1..2).await;
     let mut stream = follow(&with_images(&bed).await, None).await;
-    bed.orders()
-        .update_one(doc! {}, doc! { "$set": { "more": 1 } })
-        .await
-        .unwrap();
+    bed.orders().update_one(doc! {}, doc! { "$set": { "more": 1 } }).await.unwrap();
     let error = stream.error().await;
     check(&error, Remedy::Operator, "was not kept", "whenAvailable");
 }

@@ -19,12 +19,7 @@ impl Mongod {
         drop(free);
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let process = spawn(&host, &arguments, &data);
-        Self {
-            process,
-            host,
-            arguments,
-            data,
-        }
+        Self { process, host, arguments, data }
     }
 
     /// Ends it as a power cut would.
@@ -52,23 +47,14 @@ impl Mongod {
         let members = [doc! { "_id": 0, "host": &self.host }];
         let config = doc! { "_id": "rs0", "members": members.as_slice() };
         let admin = self.database("admin").await;
-        admin
-            .run_command(doc! { "replSetInitiate": config })
-            .await
-            .unwrap();
+        admin.run_command(doc! { "replSetInitiate": config }).await.unwrap();
     }
 }
 
 fn spawn(host: &str, arguments: &[String], data: &tempfile::TempDir) -> Child {
     let (_, port) = host.rsplit_once(':').unwrap();
     Command::new(environment("CHANGECAST_TEST_MONGOD"))
-        .args([
-            "--bind_ip",
-            "127.0.0.1",
-            "--nounixsocket",
-            "--wiredTigerCacheSizeGB",
-            "0.25",
-        ])
+        .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
         .args(["--port", port, "--dbpath"])
         .arg(data.path())

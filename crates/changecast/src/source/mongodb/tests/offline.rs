@@ -17,59 +17,29 @@ fn a_url_names_all_there_is_to_say() {
     )
     .unwrap();
     assert_eq!((&*config.name, &*config.database), ("store", "shop"));
-    assert_eq!(
-        config.scope,
-        Scope::Collections(vec!["orders".into(), "a.b".into()])
-    );
-    assert_eq!(
-        config.full_document,
-        Some(super::super::FullDocument::UpdateLookup)
-    );
+    assert_eq!(config.scope, Scope::Collections(vec!["orders".into(), "a.b".into()]));
+    assert_eq!(config.full_document, Some(super::super::FullDocument::UpdateLookup));
     assert_eq!(config.full_document_before_change, None);
     let debug = format!("{config:?}");
-    assert!(
-        debug.contains("one,two:27018/shop?replicaSet=rs0\""),
-        "{debug}"
-    );
-    assert!(
-        !debug.contains("s3cret") && !debug.contains("ada"),
-        "{debug}"
-    );
+    assert!(debug.contains("one,two:27018/shop?replicaSet=rs0\""), "{debug}");
+    assert!(!debug.contains("s3cret") && !debug.contains("ada"), "{debug}");
 
     let source = source(config);
     assert_eq!(&**source.name(), "store");
-    assert_eq!(
-        source.topics().to_string(),
-        "store.$database,store.a.b,store.orders"
-    );
+    assert_eq!(source.topics().to_string(), "store.$database,store.a.b,store.orders");
 }
 
 #[test]
 fn what_is_wrong_is_said_in_one_line_without_the_password() {
     for (url, expected) in [
         ("mongodb://localhost", "no database is named"),
-        (
-            "mongodb://localhost/?collection=orders",
-            "no database is named",
-        ),
-        (
-            "mongodb://localhost/shop?full_document=all",
-            "is not one of default, updateLookup",
-        ),
-        (
-            "mongodb://localhost/shop?name=a.b",
-            "must not contain a dot",
-        ),
+        ("mongodb://localhost/?collection=orders", "no database is named"),
+        ("mongodb://localhost/shop?full_document=all", "is not one of default, updateLookup"),
+        ("mongodb://localhost/shop?name=a.b", "must not contain a dot"),
         ("mongodb://localhost/shop?collection=", "is empty"),
         ("mongodb://localhost/shop?collection=%zz", "percent-encoded"),
-        (
-            "mongodb://localhost/shop?replicaset=a&replicaSet=b",
-            "repeated",
-        ),
-        (
-            "mongodb://localhost/sh%20op",
-            "illegal character in database name",
-        ),
+        ("mongodb://localhost/shop?replicaset=a&replicaSet=b", "repeated"),
+        ("mongodb://localhost/sh%20op", "illegal character in database name"),
         ("mongodb://ada:s3cret@localhost:port/shop", "port"),
         ("mongodb://ada:s3c/ret@localhost/shop", "percent-encode"),
         ("mongodb://ada:s3c@ret@localhost/shop", "percent-encode"),
@@ -77,17 +47,10 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
     ] {
         let message = refused(MongoConfig::from_url(url));
         assert!(message.contains(expected), "{url}: {message}");
-        assert!(
-            !message.contains("s3c") && !message.contains("ret@"),
-            "{message}"
-        );
+        assert!(!message.contains("s3c") && !message.contains("ret@"), "{message}");
         assert!(!message.contains('\n'));
     }
-    let nothing = MongoConfig::new(
-        "mongodb://localhost",
-        "shop",
-        Scope::Collections(Vec::new()),
-    );
+    let nothing = MongoConfig::new("mongodb://localhost", "shop", Scope::Collections(Vec::new()));
     assert!(refused(Ok(nothing)).contains("empty list"));
     let dotted = MongoConfig::new("mongodb://localhost", "sh.op", Scope::Database);
     assert!(refused(Ok(dotted)).contains("not a name of a MongoDB database"));
@@ -95,12 +58,7 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
 
 #[test]
 fn a_server_error_says_what_follows() {
-    let hosts = source(MongoConfig::new(
-        "mongodb://one,two:1",
-        "shop",
-        Scope::Database,
-    ))
-    .hosts;
+    let hosts = source(MongoConfig::new("mongodb://one,two:1", "shop", Scope::Database)).hosts;
     for (code, message, expected) in [
         (
             286,
@@ -114,11 +72,7 @@ fn a_server_error_says_what_follows() {
             "cannot resume stream; the resume token was not found. {_data: \"82\"}",
             "history lost: cannot resume stream; the resume token was not found",
         ),
-        (
-            11600,
-            "interrupted at shutdown",
-            "interrupted at shutdown (code 11600)",
-        ),
+        (11600, "interrupted at shutdown", "interrupted at shutdown (code 11600)"),
         (
             13,
             "not authorized on shop to execute command { aggregate: \"secret\" }",
@@ -142,10 +96,7 @@ fn what_cannot_be_written_is_named_and_the_rest_is_kept() {
         "documentKey": { "_id": 1 },
     };
     let mut bytes = mongodb::bson::serialize_to_vec(&event).unwrap();
-    let at = bytes
-        .windows(4)
-        .position(|window| window == b"odd\0")
-        .unwrap();
+    let at = bytes.windows(4).position(|window| window == b"odd\0").unwrap();
     bytes[at + 4] = 7;
     let watched = Watched::new(&"shop".into(), "shop", &Scope::Database).unwrap();
     let decoded = Decoder::new(Arc::new(watched)).decode(&bytes);
@@ -156,10 +107,7 @@ fn what_cannot_be_written_is_named_and_the_rest_is_kept() {
     let event = json(&decoded.change.event);
     assert_eq!(event["_id"]["_data"], "82");
     assert_eq!(event["unavailable"], serde_json::json!(["fullDocument"]));
-    assert!(
-        event["unreadable"].as_str().unwrap().contains("boolean"),
-        "{event}"
-    );
+    assert!(event["unreadable"].as_str().unwrap().contains("boolean"), "{event}");
 }
 
 #[test]

@@ -12,9 +12,7 @@ async fn an_outage_loses_nothing_and_repeats_nothing() {
     let database = mongod.database("shop").await;
     let collection = database.collection::<Document>("orders");
     // Not all at once: the first member of a replica set has to elect itself.
-    let mut stream = Followed {
-        stream: until_followed(&source).await,
-    };
+    let mut stream = Followed { stream: until_followed(&source).await };
     for id in 0..3 {
         collection.insert_one(doc! { "_id": id }).await.unwrap();
     }
@@ -28,13 +26,8 @@ async fn an_outage_loses_nothing_and_repeats_nothing() {
         let error = watch_error(&source, position.clone()).await;
         assert!(error.to_string().ends_with("connection refused"), "{error}");
         mongod.start_again();
-        stream = Followed {
-            stream: settled(&source, position.clone()).await.unwrap(),
-        };
-        collection
-            .insert_one(doc! { "_id": 3 + round })
-            .await
-            .unwrap();
+        stream = Followed { stream: settled(&source, position.clone()).await.unwrap() };
+        collection.insert_one(doc! { "_id": 3 + round }).await.unwrap();
         let expected: Vec<i64> = (2..=3 + round).collect();
         assert_eq!(stream.ids(expected.len()).await, expected);
     }

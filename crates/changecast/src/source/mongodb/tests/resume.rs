@@ -50,22 +50,13 @@ async fn after_a_drop_the_collection_lives_on() {
     bed.insert_orders(1..2).await;
     bed.orders().drop().await.unwrap();
     bed.insert_orders(2..3).await;
-    let ops: Vec<Op> = stream
-        .changes(3)
-        .await
-        .iter()
-        .map(|change| change.op)
-        .collect();
+    let ops: Vec<Op> = stream.changes(3).await.iter().map(|change| change.op).collect();
     assert_eq!(ops, [Op::Insert, Op::Drop, Op::Invalidate]);
     let invalidated = stream.position();
     assert_eq!(stream.ids(1).await, [2]);
 
     let mut resumed = follow(&source, invalidated).await;
-    assert_eq!(
-        resumed.ids(1).await,
-        [2],
-        "a stored invalidate token is a position as well"
-    );
+    assert_eq!(resumed.ids(1).await, [2], "a stored invalidate token is a position as well");
 }
 
 #[tokio::test]
@@ -75,12 +66,7 @@ async fn a_renamed_collection_makes_room_for_another() {
     bed.insert_orders(1..2).await;
     rename(&bed, "orders", "old").await;
     bed.insert_orders(2..3).await;
-    let ops: Vec<Op> = stream
-        .changes(4)
-        .await
-        .iter()
-        .map(|change| change.op)
-        .collect();
+    let ops: Vec<Op> = stream.changes(4).await.iter().map(|change| change.op).collect();
     assert_eq!(ops, [Op::Insert, Op::Rename, Op::Invalidate, Op::Insert]);
 }
 
@@ -88,12 +74,7 @@ pub(super) async fn rename(bed: &Bed, from: &str, to: &str) {
     let database = bed.database.name();
     let (from, to) = (format!("{database}.{from}"), format!("{database}.{to}"));
     let rename = doc! { "renameCollection": from, "to": to };
-    bed.database
-        .client()
-        .database("admin")
-        .run_command(rename)
-        .await
-        .unwrap();
+    bed.database.client().database("admin").run_command(rename).await.unwrap();
 }
 
 #[tokio::test]
@@ -121,8 +102,5 @@ async fn a_stream_that_lags_loses_nothing() {
     for start in (0..count).step_by(1024) {
         bed.insert_orders(start..start + 1024).await;
     }
-    assert_eq!(
-        stream.ids(count as usize).await,
-        (0..i64::from(count)).collect::<Vec<_>>()
-    );
+    assert_eq!(stream.ids(count as usize).await, (0..i64::from(count)).collect::<Vec<_>>());
 }

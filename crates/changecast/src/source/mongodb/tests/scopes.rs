@@ -4,10 +4,7 @@ use super::resume::rename;
 use super::*;
 
 fn expected(operations: &[(Op, &str)]) -> Vec<(Op, String)> {
-    operations
-        .iter()
-        .map(|(op, topic)| (*op, (*topic).to_owned()))
-        .collect()
+    operations.iter().map(|(op, topic)| (*op, (*topic).to_owned())).collect()
 }
 
 #[tokio::test]
@@ -55,12 +52,7 @@ async fn a_list_of_collections_outlives_its_database() {
         ])
     );
     for (_, topic) in operations {
-        assert!(
-            source
-                .topics()
-                .matches(&crate::model::Topic::parse(&topic).unwrap()),
-            "{topic}"
-        );
+        assert!(source.topics().matches(&crate::model::Topic::parse(&topic).unwrap()), "{topic}");
     }
 }
 
@@ -71,11 +63,7 @@ async fn a_database_tells_of_all_its_collections() {
     assert_eq!(source.topics().to_string(), "shop.*");
     let mut stream = follow(&source, None).await;
     bed.insert_orders(1..2).await;
-    bed.database
-        .collection("a.b\tc")
-        .insert_one(doc! { "_id": 2 })
-        .await
-        .unwrap();
+    bed.database.collection("a.b\tc").insert_one(doc! { "_id": 2 }).await.unwrap();
     bed.database.drop().await.unwrap();
     bed.items().insert_one(doc! { "_id": 3 }).await.unwrap();
     let mut operations = stream.operations(7).await;
@@ -105,16 +93,8 @@ async fn another_scope_goes_on_without_gap_or_repetition() {
     bed.orders().insert_one(doc! { "_id": 0 }).await.unwrap();
     session.start_transaction().await.unwrap();
     for id in 1..5 {
-        bed.orders()
-            .insert_one(doc! { "_id": id })
-            .session(&mut session)
-            .await
-            .unwrap();
-        bed.items()
-            .insert_one(doc! { "_id": id + 100 })
-            .session(&mut session)
-            .await
-            .unwrap();
+        bed.orders().insert_one(doc! { "_id": id }).session(&mut session).await.unwrap();
+        bed.items().insert_one(doc! { "_id": id + 100 }).session(&mut session).await.unwrap();
     }
     session.commit_transaction().await.unwrap();
     assert_eq!(stream.ids(3).await, [0, 1, 2]);
@@ -124,11 +104,7 @@ async fn another_scope_goes_on_without_gap_or_repetition() {
     for scope in [Scope::Database, orders_and_items()] {
         let source = bed.source(scope);
         let mut stream = follow(&source, position.clone()).await;
-        assert_eq!(
-            stream.ids(1).await,
-            [102],
-            "what follows the position, and nothing before it"
-        );
+        assert_eq!(stream.ids(1).await, [102], "what follows the position, and nothing before it");
         let between = stream.position();
         assert_eq!(stream.ids(4).await, [3, 103, 4, 104]);
         assert_eq!(follow(&source, between).await.ids(2).await, [3, 103]);

@@ -37,9 +37,7 @@ async fn g7_a_position_is_stored_with_its_changes_and_acknowledged_afterwards() 
 async fn g7_the_first_position_is_stored_before_the_first_change() {
     let script = vec![Watch::Open(Some("p0"), Vec::new())];
     let running = Running::start(script).await;
-    running
-        .wait_for_status(|status| status.state == SourceState::Live)
-        .await;
+    running.wait_for_status(|status| status.state == SourceState::Live).await;
     assert_eq!(running.stored_position().await.as_deref(), Some("p0"));
     assert!(running.status().positioned);
     assert_eq!(running.logged().await, []);
@@ -48,9 +46,7 @@ async fn g7_the_first_position_is_stored_before_the_first_change() {
 #[tokio::test(start_paused = true)]
 async fn a_stored_position_is_not_stored_again_just_because_a_stream_opens() {
     let running = Running::start_at(Some("p7"), vec![Watch::Open(Some("p7"), Vec::new())]).await;
-    running
-        .wait_for_status(|status| status.state == SourceState::Live)
-        .await;
+    running.wait_for_status(|status| status.state == SourceState::Live).await;
     assert_eq!(running.journal.events(), [watched("p7")]);
 }
 
@@ -98,51 +94,28 @@ async fn g10_a_batch_ends_at_its_cap_and_the_rest_follows_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_position_is_stored_now_and_then_not_each_time() {
-    let moves = ["i1", "i2", "i3", "i4"]
-        .into_iter()
-        .flat_map(|at| [Step::Position(at), REST]);
+    let moves = ["i1", "i2", "i3", "i4"].into_iter().flat_map(|at| [Step::Position(at), REST]);
     let steps = moves
-        .chain([
-            Step::Quiet(limits::IDLE_POSITION_EVERY * 3),
-            Step::Position("j"),
-            REST,
-        ])
+        .chain([Step::Quiet(limits::IDLE_POSITION_EVERY * 3), Step::Position("j"), REST])
         .collect();
     let running = Running::start_at(Some("p0"), vec![Watch::Open(Some("p0"), steps)]).await;
     let started = Instant::now();
     running.journal.wait_until(&acknowledged("i4")).await;
-    assert_eq!(
-        started.elapsed().as_secs(),
-        limits::IDLE_POSITION_EVERY.as_secs()
-    );
+    assert_eq!(started.elapsed().as_secs(), limits::IDLE_POSITION_EVERY.as_secs());
     let journal = running.journal.wait_until(&acknowledged("j")).await;
-    let expected = [
-        watched("p0"),
-        stored(&[], "i4"),
-        acknowledged("i4"),
-        stored(&[], "j"),
-        acknowledged("j"),
-    ];
+    let expected =
+        [watched("p0"), stored(&[], "i4"), acknowledged("i4"), stored(&[], "j"), acknowledged("j")];
     assert_eq!(journal, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_overtakes_the_idle_position_before_it() {
-    let steps = vec![
-        Step::Position("i1"),
-        REST,
-        Step::Change(1, Some("p1")),
-        REST,
-    ];
+    let steps = vec![Step::Position("i1"), REST, Step::Change(1, Some("p1")), REST];
     let running = Running::start_at(Some("p0"), vec![Watch::Open(Some("p0"), steps)]).await;
     running.journal.wait_until(&acknowledged("p1")).await;
     tokio::time::sleep(limits::IDLE_POSITION_EVERY * 2).await;
     let expected = [watched("p0"), stored(&[1], "p1"), acknowledged("p1")];
-    assert_eq!(
-        running.journal.events(),
-        expected,
-        "and i1 does not come after it"
-    );
+    assert_eq!(running.journal.events(), expected, "and i1 does not come after it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,9 +133,6 @@ async fn a_source_is_on_the_board_before_its_runner_runs() {
     let running = Running::start(Vec::new()).await;
     let status = running.status();
     assert_eq!((&*status.name, status.kind), ("shop", "scripted"));
-    assert_eq!(
-        (status.state, status.positioned),
-        (SourceState::Connecting, false)
-    );
+    assert_eq!((status.state, status.positioned), (SourceState::Connecting, false));
     assert_eq!(running.board.waiting(&status.topics), ["shop".into()]);
 }

@@ -27,9 +27,7 @@ pub(super) struct JournalLog {
 impl JournalLog {
     fn fails_now(&self) -> bool {
         let take_one = |left: usize| left.checked_sub(1);
-        self.failures
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one)
-            .is_ok()
+        self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_ok()
     }
 }
 
@@ -46,11 +44,7 @@ fn appended(batch: &Batch) -> Event {
         PositionUpdate::Set(position) => Moved::To(text(position)),
         PositionUpdate::Clear => Moved::Cleared,
     };
-    Event::Appended {
-        changes,
-        gaps,
-        position,
-    }
+    Event::Appended { changes, gaps, position }
 }
 
 #[async_trait]
@@ -126,30 +120,16 @@ impl Running {
         let inner = MemoryLog::new(Retention::default());
         if let Some(position) = position {
             let position = PositionUpdate::Set(Position::new(position));
-            let batch = Batch {
-                source: "shop".into(),
-                bodies: Vec::new(),
-                position,
-            };
+            let batch = Batch { source: "shop".into(), bodies: Vec::new(), position };
             inner.append(batch).await.unwrap();
         }
-        let log = JournalLog {
-            inner,
-            journal: journal.clone(),
-            failures: AtomicUsize::new(0),
-        };
+        let log = JournalLog { inner, journal: journal.clone(), failures: AtomicUsize::new(0) };
         let (log, board, stop) = (Arc::new(log), Board::default(), CancellationToken::new());
         let source = Arc::new(Scripted::new(script, journal.clone()));
         let shared: Arc<dyn Log> = Arc::<JournalLog>::clone(&log);
         let telemetry = Arc::new(Telemetry::new());
         let runner = run(source, shared, board.clone(), telemetry, stop.clone());
-        Self {
-            journal,
-            log,
-            board,
-            stop,
-            task: tokio::spawn(runner),
-        }
+        Self { journal, log, board, stop, task: tokio::spawn(runner) }
     }
 
     pub(super) fn fail_appends(&self, count: usize) {
@@ -157,11 +137,7 @@ impl Running {
     }
 
     pub(super) fn status(&self) -> SourceStatus {
-        self.board
-            .sources()
-            .into_iter()
-            .next()
-            .expect("the runner puts its source on the board")
+        self.board.sources().into_iter().next().expect("the runner puts its source on the board")
     }
 
     pub(super) async fn wait_for_status(&self, is_wanted: impl Fn(&SourceStatus) -> bool) {
@@ -182,10 +158,7 @@ impl Running {
             Body::Change(change) => Some(number_of(change)),
             Body::Gap(_) => None,
         };
-        page.entries
-            .iter()
-            .map(|entry| number(&entry.body))
-            .collect()
+        page.entries.iter().map(|entry| number(&entry.body)).collect()
     }
 }
 
@@ -201,27 +174,15 @@ pub(super) fn acknowledged(position: &str) -> Event {
 
 pub(super) fn stored(changes: &[u32], position: &str) -> Event {
     let position = Moved::To(position.to_owned());
-    Event::Appended {
-        changes: changes.to_vec(),
-        gaps: Vec::new(),
-        position,
-    }
+    Event::Appended { changes: changes.to_vec(), gaps: Vec::new(), position }
 }
 
 pub(super) fn stored_midway(changes: &[u32]) -> Event {
-    Event::Appended {
-        changes: changes.to_vec(),
-        gaps: Vec::new(),
-        position: Moved::Kept,
-    }
+    Event::Appended { changes: changes.to_vec(), gaps: Vec::new(), position: Moved::Kept }
 }
 
 pub(super) fn stored_gap(reason: &str, position: Moved) -> Event {
-    Event::Appended {
-        changes: Vec::new(),
-        gaps: vec![reason.to_owned()],
-        position,
-    }
+    Event::Appended { changes: Vec::new(), gaps: vec![reason.to_owned()], position }
 }
 
 pub(super) fn unavailable() -> SourceError {
@@ -233,8 +194,5 @@ pub(super) fn history_lost() -> SourceError {
 }
 
 pub(super) fn wrong_password() -> SourceError {
-    SourceError::Operator {
-        problem: "wrong password".into(),
-        remedy: "set the right one".into(),
-    }
+    SourceError::Operator { problem: "wrong password".into(), remedy: "set the right one".into() }
 }

@@ -32,11 +32,7 @@ fn check_with(settings: &str, before: &str, statements: &str, expected: &[&str])
 #[test]
 fn insert_update_delete() {
     check("", ONE, &[r#"insert c/1 - {"n":1}"#]);
-    check(
-        ONE,
-        r#"UPDATE document SET body = '{"n":2}'"#,
-        &[r#"update c/1 {"n":1} {"n":2}"#],
-    );
+    check(ONE, r#"UPDATE document SET body = '{"n":2}'"#, &[r#"update c/1 {"n":1} {"n":2}"#]);
     check(ONE, "DELETE FROM document", &[r#"delete c/1 {"n":1} -"#]);
 }
 
@@ -50,11 +46,7 @@ fn replace_is_one_event() {
     check(
         ONE,
         r#"REPLACE INTO document VALUES ('c', '1', '{"n":2}'), ('c', '2', '{}'), ('c', '1', '{"n":3}')"#,
-        &[
-            r#"replace c/1 {"n":1} {"n":2}"#,
-            "insert c/2 - {}",
-            r#"replace c/1 {"n":2} {"n":3}"#,
-        ],
+        &[r#"replace c/1 {"n":1} {"n":2}"#, "insert c/2 - {}", r#"replace c/1 {"n":2} {"n":3}"#],
     );
 }
 
@@ -138,26 +130,14 @@ fn a_new_key_is_delete_and_insert() {
 fn a_key_that_overwrites_another_document_tells_of_it() {
     let two = format!("{ONE}; INSERT INTO document VALUES ('c', '2', '{{}}')");
     let statement = "UPDATE OR REPLACE document SET id = '2' WHERE id = '1'";
-    check(
-        &two,
-        statement,
-        &[r#"delete c/1 {"n":1} -"#, r#"replace c/2 {} {"n":1}"#],
-    );
+    check(&two, statement, &[r#"delete c/1 {"n":1} -"#, r#"replace c/2 {} {"n":1}"#]);
     check_with(
         "PRAGMA recursive_triggers = ON",
         &two,
         statement,
-        &[
-            "delete c/2 {} -",
-            r#"delete c/1 {"n":1} -"#,
-            r#"insert c/2 - {"n":1}"#,
-        ],
+        &["delete c/2 {} -", r#"delete c/1 {"n":1} -"#, r#"insert c/2 - {"n":1}"#],
     );
-    check(
-        &two,
-        "UPDATE OR IGNORE document SET id = '2' WHERE id = '1'",
-        &[],
-    );
+    check(&two, "UPDATE OR IGNORE document SET id = '2' WHERE id = '1'", &[]);
 }
 
 #[test]
@@ -191,14 +171,9 @@ fn the_file_refuses_what_is_no_document() {
     ] {
         let outcome = connection.execute_batch(&format!("INSERT INTO document VALUES {values}"));
         let error = outcome.expect_err(values).to_string();
-        assert!(
-            error.contains(" must be ") || error.contains("NOT NULL"),
-            "{values}: {error}"
-        );
+        assert!(error.contains(" must be ") || error.contains("NOT NULL"), "{values}: {error}");
     }
-    connection
-        .execute_batch("INSERT INTO document VALUES ('c.d é]', 5, ' { } ')")
-        .unwrap();
+    connection.execute_batch("INSERT INTO document VALUES ('c.d é]', 5, ' { } ')").unwrap();
     assert_eq!(changelog(&connection).len(), 1);
 }
 
@@ -211,9 +186,7 @@ fn or_fail_leaves_no_hole_and_uses_no_id_twice() {
     connection.execute(half, ["a"]).unwrap_err();
     fixture.connection().execute(half, ["b"]).unwrap_err();
     let ids: String = connection
-        .query_row("SELECT group_concat(id) FROM changelog", [], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT group_concat(id) FROM changelog", [], |row| row.get(0))
         .unwrap();
     assert_eq!(ids, "1,2,3,4");
 }
@@ -222,9 +195,7 @@ fn or_fail_leaves_no_hole_and_uses_no_id_twice() {
 fn the_changelog_is_capped_when_nobody_reads_it() {
     let fixture = Fixture::new();
     let connection = fixture.connection();
-    connection
-        .execute_batch("UPDATE changelog_state SET rows_max = 100")
-        .unwrap();
+    connection.execute_batch("UPDATE changelog_state SET rows_max = 100").unwrap();
     connection
         .execute_batch(
             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
@@ -246,14 +217,11 @@ fn times_are_milliseconds_of_now() {
     let connection = fixture.connection();
     let before = now();
     connection.execute_batch(ONE).unwrap();
-    let time: i64 = connection
-        .query_row("SELECT time FROM changelog", [], |row| row.get(0))
-        .unwrap();
+    let time: i64 =
+        connection.query_row("SELECT time FROM changelog", [], |row| row.get(0)).unwrap();
     assert!((before..=now()).contains(&time), "{before} {time}");
 }
 
 fn now() -> i64 {
-    crate::model::Timestamp::from(std::time::SystemTime::now())
-        .0
-        .cast_signed()
+    crate::model::Timestamp::from(std::time::SystemTime::now()).0.cast_signed()
 }

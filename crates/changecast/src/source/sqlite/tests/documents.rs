@@ -27,24 +27,12 @@ async fn put_patch_delete_and_their_events() {
     let mut stream = fixture.watch().await;
     assert_eq!(get(store, "1").await, None);
     assert_eq!(patch(store, "1", "{}").await, Written::Missing);
-    assert_eq!(
-        write(store, "1", Write::Delete).await.unwrap(),
-        Written::Missing
-    );
+    assert_eq!(write(store, "1", Write::Delete).await.unwrap(), Written::Missing);
     assert_eq!(put(store, "1", r#"{"n":1,"x":2}"#).await, Written::Inserted);
     assert_eq!(put(store, "1", r#"{"n":2,"x":2}"#).await, Written::Updated);
-    assert_eq!(
-        patch(store, "1", r#"{"x":null,"y":{"z":1}}"#).await,
-        Written::Updated
-    );
-    assert_eq!(
-        get(store, "1").await.as_deref(),
-        Some(r#"{"_id":"1","n":2,"y":{"z":1}}"#)
-    );
-    assert_eq!(
-        write(store, "1", Write::Delete).await.unwrap(),
-        Written::Deleted
-    );
+    assert_eq!(patch(store, "1", r#"{"x":null,"y":{"z":1}}"#).await, Written::Updated);
+    assert_eq!(get(store, "1").await.as_deref(), Some(r#"{"_id":"1","n":2,"y":{"z":1}}"#));
+    assert_eq!(write(store, "1", Write::Delete).await.unwrap(), Written::Deleted);
     assert_eq!(get(store, "1").await, None);
     for op in ["insert", "replace", "update", "delete"] {
         assert_eq!(next_change(&mut stream).await.op.name(), op);
@@ -58,10 +46,7 @@ async fn what_changes_nothing_succeeds_without_an_event() {
     let mut stream = fixture.watch().await;
     put(store, "1", r#"{"n":1}"#).await;
     assert_eq!(put(store, "1", "{ \"n\" : 1 }").await, Written::Updated);
-    assert_eq!(
-        put(store, "1", r#"{"_id":"1","n":1}"#).await,
-        Written::Updated
-    );
+    assert_eq!(put(store, "1", r#"{"_id":"1","n":1}"#).await, Written::Updated);
     assert_eq!(patch(store, "1", "{}").await, Written::Updated);
     put(store, "2", "{}").await;
     assert_eq!(next_change(&mut stream).await.key, r#"{"_id":"1"}"#);
@@ -72,17 +57,10 @@ async fn what_changes_nothing_succeeds_without_an_event() {
 async fn every_digit_survives() {
     let fixture = Fixture::new();
     let store = &fixture.store;
-    put(
-        store,
-        "1",
-        r#"{"n":9007199254740993,"d":0.10000000000000000001,"o":{"k":1}}"#,
-    )
-    .await;
+    put(store, "1", r#"{"n":9007199254740993,"d":0.10000000000000000001,"o":{"k":1}}"#).await;
     patch(store, "1", r#"{"o":{"l":2}}"#).await;
-    let stored: String = fixture
-        .connection()
-        .query_row("SELECT body FROM document", [], |row| row.get(0))
-        .unwrap();
+    let stored: String =
+        fixture.connection().query_row("SELECT body FROM document", [], |row| row.get(0)).unwrap();
     let expected = r#"{"n":9007199254740993,"d":0.10000000000000000001,"o":{"k":1,"l":2}}"#;
     assert_eq!(stored, expected);
     assert_eq!(
@@ -125,14 +103,8 @@ async fn a_patch_cannot_grow_a_document_past_the_cap() {
     put(&fixture.store, "1", &format!(r#"{{"a":"{half}"}}"#)).await;
     let grown = Write::Patch(format!(r#"{{"b":"{half}"}}"#));
     let outcome = write(&fixture.store, "1", grown).await;
-    assert!(
-        matches!(outcome, Err(DocumentsError::Invalid(_))),
-        "{outcome:?}"
-    );
-    assert_eq!(
-        patch(&fixture.store, "1", r#"{"a":1}"#).await,
-        Written::Updated
-    );
+    assert!(matches!(outcome, Err(DocumentsError::Invalid(_))), "{outcome:?}");
+    assert_eq!(patch(&fixture.store, "1", r#"{"a":1}"#).await, Written::Updated);
 }
 
 #[tokio::test]
@@ -147,10 +119,7 @@ async fn a_bad_name_is_refused_in_words() {
         ("c\n", "1", "control character"),
         ("c", "\0", "control character"),
     ] {
-        let written = store
-            .write(collection, id, Write::Put("{}".into()))
-            .await
-            .map(|_| ());
+        let written = store.write(collection, id, Write::Put("{}".into())).await.map(|_| ());
         let read = store.get(collection, id).await.map(|_| ());
         for outcome in [written, read] {
             match outcome {
@@ -166,16 +135,10 @@ async fn the_longest_names_and_odd_ones_work() {
     let fixture = Fixture::new();
     let mut stream = fixture.watch().await;
     let (collection, id) = ("c".repeat(255), "i".repeat(1024));
-    for (collection, id) in [
-        (&*collection, &*id),
-        ("a.b c", "'; DROP TABLE document --"),
-        ("é", "💚\"\\"),
-    ] {
-        fixture
-            .store
-            .write(collection, id, Write::Put("{}".into()))
-            .await
-            .unwrap();
+    for (collection, id) in
+        [(&*collection, &*id), ("a.b c", "'; DROP TABLE document --"), ("é", "💚\"\\")]
+    {
+        fixture.store.write(collection, id, Write::Put("{}".into())).await.unwrap();
         let body = fixture.store.get(collection, id).await.unwrap().unwrap();
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body, serde_json::json!({ "_id": id }));
@@ -230,29 +193,15 @@ async fn what_an_outsider_wrote_badly_is_read_as_far_as_it_goes() {
         )
         .unwrap();
     let store = &fixture.store;
-    assert!(matches!(
-        store.get("c", "1").await,
-        Err(DocumentsError::Unavailable(_))
-    ));
+    assert!(matches!(store.get("c", "1").await, Err(DocumentsError::Unavailable(_))));
     let patched = write(store, "1", Write::Patch("{}".into())).await;
-    assert!(
-        matches!(patched, Err(DocumentsError::Invalid(_))),
-        "{patched:?}"
-    );
+    assert!(matches!(patched, Err(DocumentsError::Invalid(_))), "{patched:?}");
     assert_eq!(put(store, "1", "{}").await, Written::Updated);
     assert_eq!(get(store, "2").await.unwrap(), r#"{"_id":"2","n":1}"#);
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(500), "]".repeat(500));
-    connection
-        .execute("INSERT INTO document VALUES ('c', '4', ?)", [&deep])
-        .unwrap();
-    assert_eq!(
-        get(store, "4").await.unwrap(),
-        format!(r#"{{"_id":"4",{}"#, &deep[1..])
-    );
-    assert_eq!(
-        get(store, "3").await.unwrap(),
-        "{\"_id\":\"3\",\"s\":\"\u{fffd}\"}"
-    );
+    connection.execute("INSERT INTO document VALUES ('c', '4', ?)", [&deep]).unwrap();
+    assert_eq!(get(store, "4").await.unwrap(), format!(r#"{{"_id":"4",{}"#, &deep[1..]));
+    assert_eq!(get(store, "3").await.unwrap(), "{\"_id\":\"3\",\"s\":\"\u{fffd}\"}");
 }
 
 #[tokio::test]

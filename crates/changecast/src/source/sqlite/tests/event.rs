@@ -4,10 +4,7 @@ use super::super::events::{Encoder, Row};
 use crate::model::{Change, Op};
 
 fn encoder() -> Encoder {
-    Encoder {
-        name: "shop".into(),
-        identity: "0011223344556677".into(),
-    }
+    Encoder { name: "shop".into(), identity: "0011223344556677".into() }
 }
 
 fn row(op: &str, before: Option<&str>, after: Option<&str>) -> Row {
@@ -51,13 +48,7 @@ fn the_fields_come_in_their_order() {
         r#""fullDocument":{"_id":"a\"1","n":1,"s":"x\n"},"#,
         "",
     );
-    check(
-        "insert",
-        None,
-        Some("{}"),
-        r#""fullDocument":{"_id":"a\"1"},"#,
-        "",
-    );
+    check("insert", None, Some("{}"), r#""fullDocument":{"_id":"a\"1"},"#, "");
     check(
         "replace",
         Some(r#"{"n":1}"#),
@@ -123,44 +114,18 @@ fn numbers_survive_a_browser() {
 fn what_changed_nothing_is_no_event() {
     for after in [r#"{"n":1}"#, " { \"n\" : 1 } ", r#"{"n":1,"_id":5}"#] {
         for op in ["update", "replace"] {
-            assert!(
-                encoder()
-                    .change(&row(op, Some(r#"{"n":1}"#), Some(after)))
-                    .is_none()
-            );
+            assert!(encoder().change(&row(op, Some(r#"{"n":1}"#), Some(after))).is_none());
         }
     }
-    assert!(
-        encoder()
-            .change(&row("update", Some(r#"{"n":1}"#), Some(r#"{"n":1.0}"#)))
-            .is_some()
-    );
+    assert!(encoder().change(&row("update", Some(r#"{"n":1}"#), Some(r#"{"n":1.0}"#))).is_some());
 }
 
 #[test]
 fn what_cannot_be_sent_is_named() {
     let deep = |levels: usize| format!(r#"{{"a":{}1{}}}"#, "[".repeat(levels), "]".repeat(levels));
-    check(
-        "insert",
-        None,
-        Some(&deep(500)),
-        "",
-        r#","unavailable":["fullDocument"]"#,
-    );
-    check(
-        "insert",
-        None,
-        Some("garbage"),
-        "",
-        r#","unavailable":["fullDocument"]"#,
-    );
-    check(
-        "insert",
-        None,
-        Some("[1]"),
-        "",
-        r#","unavailable":["fullDocument"]"#,
-    );
+    check("insert", None, Some(&deep(500)), "", r#","unavailable":["fullDocument"]"#);
+    check("insert", None, Some("garbage"), "", r#","unavailable":["fullDocument"]"#);
+    check("insert", None, Some("[1]"), "", r#","unavailable":["fullDocument"]"#);
     check(
         "update",
         Some(&deep(500)),

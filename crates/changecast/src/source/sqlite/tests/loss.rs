@@ -16,15 +16,9 @@ fn assert_lost(outcome: Result<impl Sized, SourceError>, reason: &str) {
 #[tokio::test]
 async fn another_database_is_lost_history() {
     let position = Fixture::new().watch().await.position().unwrap().clone();
-    assert_lost(
-        Fixture::new().watch_after(&position).await,
-        "another database",
-    );
+    assert_lost(Fixture::new().watch_after(&position).await, "another database");
     let foreign = Position::new("resume token");
-    assert_lost(
-        Fixture::new().watch_after(&foreign).await,
-        "does not belong",
-    );
+    assert_lost(Fixture::new().watch_after(&foreign).await, "does not belong");
 }
 
 #[tokio::test]
@@ -33,9 +27,7 @@ async fn a_restored_database_is_lost_history() {
     insert(&fixture.connection(), 0..1);
     let copy = fixture.directory.path().join("copy.db");
     let backup = fixture.connection();
-    backup
-        .execute("VACUUM INTO ?", [copy.to_str().unwrap()])
-        .unwrap();
+    backup.execute("VACUUM INTO ?", [copy.to_str().unwrap()]).unwrap();
     let mut stream = fixture.watch().await;
     insert(&fixture.connection(), 1..3);
     next_id(&mut stream).await;
@@ -55,9 +47,7 @@ async fn a_pruned_position_is_lost_history() {
     let position = fixture.watch().await.position().unwrap().clone();
     let connection = fixture.connection();
     insert(&connection, 0..10);
-    connection
-        .execute_batch("DELETE FROM changelog WHERE id <= 1")
-        .unwrap();
+    connection.execute_batch("DELETE FROM changelog WHERE id <= 1").unwrap();
     assert_lost(fixture.watch_after(&position).await, "no longer has");
     connection.execute_batch("DELETE FROM changelog").unwrap();
     assert_lost(fixture.watch_after(&position).await, "no longer has");
@@ -65,18 +55,13 @@ async fn a_pruned_position_is_lost_history() {
 
 #[tokio::test]
 async fn pruning_under_a_stream_is_lost_history() {
-    for pruned in [
-        "DELETE FROM changelog",
-        "DELETE FROM changelog WHERE id = 3",
-    ] {
+    for pruned in ["DELETE FROM changelog", "DELETE FROM changelog WHERE id = 3"] {
         let fixture = Fixture::new();
         let mut stream = fixture.watch().await;
         let connection = fixture.connection();
         connection.execute_batch("BEGIN").unwrap();
         insert(&connection, 0..5);
-        connection
-            .execute_batch(&format!("{pruned}; COMMIT"))
-            .unwrap();
+        connection.execute_batch(&format!("{pruned}; COMMIT")).unwrap();
         let mut delivered = 0;
         let end = loop {
             match next(&mut stream).await {
@@ -104,11 +89,7 @@ async fn what_is_acknowledged_is_pruned_save_the_newest() {
         fixture.store.acknowledge(&position).await;
     }
     // Prunings come before this write is answered.
-    fixture
-        .store
-        .write("c", "last", Write::Put("{}".into()))
-        .await
-        .unwrap();
+    fixture.store.write("c", "last", Write::Put("{}".into())).await.unwrap();
     let (oldest, pending): (i64, i64) = connection
         .query_row(
             "SELECT min(id), (SELECT count(*) FROM changelog_pending) FROM changelog",

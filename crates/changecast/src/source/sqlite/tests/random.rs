@@ -30,11 +30,7 @@ fn run(random: &mut Rng, connection: &Connection) {
     let sql = STATEMENTS[random.usize(..STATEMENTS.len())];
     let mut statement = connection.prepare_cached(sql).unwrap();
     let wanted = statement.parameter_count();
-    for (index, value) in [collection, &id, &body, &other]
-        .iter()
-        .enumerate()
-        .take(wanted)
-    {
+    for (index, value) in [collection, &id, &body, &other].iter().enumerate().take(wanted) {
         statement.raw_bind_parameter(index + 1, value).unwrap();
     }
     // Conflicts are part of the game.
@@ -51,18 +47,12 @@ fn run_transaction(random: &mut Rng, connection: &Connection) {
         }
         run(random, connection);
         if savepoint && !connection.is_autocommit() {
-            let end = if random.bool() {
-                "ROLLBACK TO s; RELEASE s"
-            } else {
-                "RELEASE s"
-            };
+            let end = if random.bool() { "ROLLBACK TO s; RELEASE s" } else { "RELEASE s" };
             connection.execute_batch(end).unwrap();
         }
     }
     if !connection.is_autocommit() {
-        connection
-            .execute_batch(if undo { "ROLLBACK" } else { "COMMIT" })
-            .unwrap();
+        connection.execute_batch(if undo { "ROLLBACK" } else { "COMMIT" }).unwrap();
     }
 }
 
@@ -84,22 +74,15 @@ fn the_changelog_tells_every_change_in_order() {
     for seed in 0..40 {
         let random = &mut Rng::with_seed(seed);
         let fixture = Fixture::new();
-        let connections = [
-            fixture.connection(),
-            fixture.connection(),
-            fixture.connection(),
-        ];
-        connections[2]
-            .pragma_update(None, "recursive_triggers", true)
-            .unwrap();
+        let connections = [fixture.connection(), fixture.connection(), fixture.connection()];
+        connections[2].pragma_update(None, "recursive_triggers", true).unwrap();
         for _ in 0..100 {
             let connection = &connections[random.usize(..3)];
             run_transaction(random, connection);
         }
         let connection = fixture.connection();
-        let mut statement = connection
-            .prepare("SELECT collection || '/' || id, body FROM document")
-            .unwrap();
+        let mut statement =
+            connection.prepare("SELECT collection || '/' || id, body FROM document").unwrap();
         let documents = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap()
@@ -107,9 +90,7 @@ fn the_changelog_tells_every_change_in_order() {
             .unwrap();
         assert_eq!(replay(&connection), documents, "seed {seed}");
         let holes: bool = connection
-            .query_row("SELECT count(*) <> max(id) FROM changelog", [], |row| {
-                row.get(0)
-            })
+            .query_row("SELECT count(*) <> max(id) FROM changelog", [], |row| row.get(0))
             .unwrap();
         assert!(!holes, "seed {seed}");
     }

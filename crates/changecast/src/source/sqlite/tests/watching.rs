@@ -10,22 +10,13 @@ use crate::source::{Documents as _, Write};
 
 pub(super) fn insert(connection: &Connection, range: std::ops::Range<u32>) {
     for id in range {
-        connection
-            .execute(
-                "INSERT INTO document VALUES ('c', ?, '{}')",
-                [id.to_string()],
-            )
-            .unwrap();
+        connection.execute("INSERT INTO document VALUES ('c', ?, '{}')", [id.to_string()]).unwrap();
     }
 }
 
 pub(super) async fn next_id(stream: &mut ChangeStream) -> u32 {
     let event = event(&next_change(stream).await);
-    event["documentKey"]["_id"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap()
+    event["documentKey"]["_id"].as_str().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
@@ -75,10 +66,7 @@ async fn a_position_survives_closing_the_store() {
     let store = SqliteStore::open(&directory.path().join("store.db"), "test").unwrap();
     let fixture = Fixture { directory, store };
     let mut stream = fixture.watch_after(&position).await.unwrap();
-    assert_eq!(
-        (next_id(&mut stream).await, next_id(&mut stream).await),
-        (0, 1)
-    );
+    assert_eq!((next_id(&mut stream).await, next_id(&mut stream).await), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,11 +89,7 @@ async fn concurrent_writers_are_seen_in_commit_order() {
         let event = event(&next_change(&mut stream).await);
         let id = event["_id"]["_data"].as_str().unwrap();
         assert!(id.ends_with(&format!("-{place}")), "{id}");
-        let writer: usize = event["documentKey"]["_id"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let writer: usize = event["documentKey"]["_id"].as_str().unwrap().parse().unwrap();
         assert_eq!(event["fullDocument"]["n"], expected[writer]);
         expected[writer] += 1;
     }
@@ -125,11 +109,7 @@ async fn several_programs_and_the_store_write_one_order() {
         })
     });
     for n in 0..200 {
-        fixture
-            .store
-            .write("c", &format!("own{n}"), Write::Put("{}".into()))
-            .await
-            .unwrap();
+        fixture.store.write("c", &format!("own{n}"), Write::Put("{}".into())).await.unwrap();
     }
     for thread in threads {
         thread.join().unwrap();
@@ -175,10 +155,7 @@ async fn another_process_is_seen() {
     let fixture = Fixture::new();
     let mut stream = fixture.watch().await;
     let status = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "source::sqlite::tests::watching::the_other_process",
-            "--exact",
-        ])
+        .args(["source::sqlite::tests::watching::the_other_process", "--exact"])
         .env(CHILD, fixture.path())
         .output()
         .unwrap();
@@ -223,10 +200,7 @@ async fn dropping_a_stream_ends_its_thread() {
     let (idle, blocked) = (open(), open());
     let connection = fixture.connection();
     connection.execute_batch("BEGIN").unwrap();
-    insert(
-        &connection,
-        0..u32::try_from(limits::DELIVERIES_MAX + 10).unwrap(),
-    );
+    insert(&connection, 0..u32::try_from(limits::DELIVERIES_MAX + 10).unwrap());
     connection.execute_batch("COMMIT").unwrap();
     drop((idle, blocked));
     let ended = async {
@@ -234,7 +208,5 @@ async fn dropping_a_stream_ends_its_thread() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(Duration::from_secs(5), ended)
-        .await
-        .expect("both threads end");
+    timeout(Duration::from_secs(5), ended).await.expect("both threads end");
 }

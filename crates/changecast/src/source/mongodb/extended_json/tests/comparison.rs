@@ -16,16 +16,10 @@ pub(super) fn expected(value: &Bson) -> String {
         Bson::Document(document) => {
             let field =
                 |(key, value): (&String, &Bson)| format!("{}:{}", quoted(key), expected(value));
-            format!(
-                "{{{}}}",
-                document.iter().map(field).collect::<Vec<_>>().join(",")
-            )
+            format!("{{{}}}", document.iter().map(field).collect::<Vec<_>>().join(","))
         }
         Bson::Array(values) => {
-            format!(
-                "[{}]",
-                values.iter().map(expected).collect::<Vec<_>>().join(",")
-            )
+            format!("[{}]", values.iter().map(expected).collect::<Vec<_>>().join(","))
         }
         Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code, scope }) => {
             let scope = expected(&Bson::Document(scope.clone()));
@@ -35,10 +29,7 @@ pub(super) fn expected(value: &Bson) -> String {
             format!(r#"{{"$numberLong":"{number}"}}"#)
         }
         Bson::DateTime(date) if date.timestamp_millis() > MILLIS_MAX => {
-            format!(
-                r#"{{"$date":{{"$numberLong":"{}"}}}}"#,
-                date.timestamp_millis()
-            )
+            format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())
         }
         Bson::RegularExpression(_) => ordered(value, "$regularExpression", ["pattern", "options"]),
         Bson::Timestamp(_) => ordered(value, "$timestamp", ["t", "i"]),
@@ -53,24 +44,12 @@ fn quoted(text: &str) -> String {
 
 fn ordered(value: &Bson, tag: &str, [first, second]: [&str; 2]) -> String {
     let json = value.clone().into_relaxed_extjson();
-    let member = |name| {
-        json.get(tag)
-            .and_then(|inner| inner.get(name))
-            .expect("bson writes it")
-    };
-    format!(
-        r#"{{"{tag}":{{"{first}":{},"{second}":{}}}}}"#,
-        member(first),
-        member(second)
-    )
+    let member = |name| json.get(tag).and_then(|inner| inner.get(name)).expect("bson writes it");
+    format!(r#"{{"{tag}":{{"{first}":{},"{second}":{}}}}}"#, member(first), member(second))
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        any::<String>(),
-        "[ -~]{0,20}",
-        "[\\x00-\\x1f\"\\\\/\u{7f}-\u{ff}]{0,8}"
-    ]
+    prop_oneof![any::<String>(), "[ -~]{0,20}", "[\\x00-\\x1f\"\\\\/\u{7f}-\u{ff}]{0,8}"]
 }
 
 /// Text that fits a C string.
@@ -123,12 +102,7 @@ fn date() -> impl Strategy<Value = Bson> {
 }
 
 fn constant() -> impl Strategy<Value = Bson> {
-    prop::sample::select(vec![
-        Bson::Null,
-        Bson::Undefined,
-        Bson::MinKey,
-        Bson::MaxKey,
-    ])
+    prop::sample::select(vec![Bson::Null, Bson::Undefined, Bson::MinKey, Bson::MaxKey])
 }
 
 fn leaf() -> impl Strategy<Value = Bson> {
@@ -197,10 +171,7 @@ fn every_day_of_a_whole_calendar_cycle_is_written_as_bson_writes_it() {
         let date = bson::DateTime::from_millis(day * 86_400_000);
         let expect = date.try_to_rfc3339_string().expect("bson knows the day");
         let bytes = super::one(0x09, &date.timestamp_millis().to_le_bytes());
-        assert_eq!(
-            written(&bytes),
-            Ok((format!(r#"{{"v":{{"$date":"{expect}"}}}}"#), 0))
-        );
+        assert_eq!(written(&bytes), Ok((format!(r#"{{"v":{{"$date":"{expect}"}}}}"#), 0)));
     }
 }
 

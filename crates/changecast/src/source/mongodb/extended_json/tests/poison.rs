@@ -11,26 +11,13 @@ use super::{Problem, check, check_error, check_lossy, element, frame, one, strin
 fn invalid_utf8_is_replaced_and_counted() {
     let bad = string(b"a\xff\xfeb");
     check_lossy(&one(0x02, &bad), "{\"v\":\"a\u{fffd}\u{fffd}b\"}", 2);
-    check_lossy(
-        &one(0x0d, &bad),
-        "{\"v\":{\"$code\":\"a\u{fffd}\u{fffd}b\"}}",
-        2,
-    );
-    check_lossy(
-        &one(0x0e, &bad),
-        "{\"v\":{\"$symbol\":\"a\u{fffd}\u{fffd}b\"}}",
-        2,
-    );
+    check_lossy(&one(0x0d, &bad), "{\"v\":{\"$code\":\"a\u{fffd}\u{fffd}b\"}}", 2);
+    check_lossy(&one(0x0e, &bad), "{\"v\":{\"$symbol\":\"a\u{fffd}\u{fffd}b\"}}", 2);
     check_lossy(&element(0x0a, b"\xff", b""), "{\"\u{fffd}\":null}", 1);
     let regex =
         "{\"v\":{\"$regularExpression\":{\"pattern\":\"\u{fffd}\",\"options\":\"x\u{fffd}i\"}}}";
     check_lossy(&one(0x0b, b"\xff\0x\xffi\0"), regex, 2);
-    let scoped = [
-        b"\x12\0\0\0".as_slice(),
-        &string(b"\xff"),
-        &frame(b"\x0a\xfe\0"),
-    ]
-    .concat();
+    let scoped = [b"\x12\0\0\0".as_slice(), &string(b"\xff"), &frame(b"\x0a\xfe\0")].concat();
     check_lossy(
         &one(0x0f, &scoped),
         "{\"v\":{\"$code\":\"\u{fffd}\",\"$scope\":{\"\u{fffd}\":null}}}",
@@ -69,9 +56,7 @@ fn errors_say_what_and_where() {
 #[test]
 fn an_iterator_ends_after_its_error() {
     let bytes = frame(b"\x0aa\0\x14b\0\x0ac\0");
-    let mut elements = Document::new(&bytes)
-        .expect("the frame is sound")
-        .elements();
+    let mut elements = Document::new(&bytes).expect("the frame is sound").elements();
     assert!(matches!(elements.next(), Some(Ok(element)) if element.key == b"a"));
     assert!(matches!(elements.next(), Some(Err(error)) if error.offset == 7));
     assert!(elements.next().is_none());
@@ -81,13 +66,7 @@ fn an_iterator_ends_after_its_error() {
 fn an_error_leaves_the_output_as_it_was() {
     let mut out = b"before".to_vec();
     let error = write_document(&frame(b"\x0aa\0\x14b\0"), &mut out);
-    assert_eq!(
-        error,
-        Err(BsonError {
-            offset: 7,
-            problem: Problem::UnknownType(0x14)
-        })
-    );
+    assert_eq!(error, Err(BsonError { offset: 7, problem: Problem::UnknownType(0x14) }));
     assert_eq!(out, b"before");
 }
 
@@ -101,13 +80,7 @@ fn nesting_is_capped() {
     for tag in [0x03, 0x04] {
         written(&nested(DEPTH_MAX, tag)).expect("the cap itself is allowed");
         let error = written(&nested(DEPTH_MAX + 1, tag)).expect_err("one more is not");
-        assert_eq!(
-            error,
-            BsonError {
-                offset: 4 + 6 * DEPTH_MAX,
-                problem: Problem::TooDeep
-            }
-        );
+        assert_eq!(error, BsonError { offset: 4 + 6 * DEPTH_MAX, problem: Problem::TooDeep });
         assert!(written(&nested(10_000, tag)).is_err());
     }
 }
@@ -116,14 +89,8 @@ fn nesting_is_capped() {
 fn a_poisoned_document_is_still_written_whole() {
     let date = 1_000_000_000_000_000_i64.to_le_bytes();
     let bytes = frame(
-        &[
-            b"\x09d\0".as_slice(),
-            &date,
-            b"\x02s\0",
-            &string(b"\xff\xfe"),
-            b"\x10n\0\x01\0\0\0",
-        ]
-        .concat(),
+        &[b"\x09d\0".as_slice(), &date, b"\x02s\0", &string(b"\xff\xfe"), b"\x10n\0\x01\0\0\0"]
+            .concat(),
     );
     let date = r#"{"$date":{"$numberLong":"1000000000000000"}}"#;
     let expect = format!("{{\"d\":{date},\"s\":\"\u{fffd}\u{fffd}\",\"n\":1}}");
