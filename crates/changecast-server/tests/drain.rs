@@ -1,6 +1,7 @@
 //! How it ends: every stream with the word when to come back, and the process with 0 (S0-28).
 
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::support::{
     Connection, NdjsonClient, RawFrame, RawWebSocket, SseClient, Subscriber, TestServer, WsClient,
@@ -73,6 +74,23 @@ async fn clients_that_neither_read_nor_answer_do_not_keep_it() {
     assert_eq!(silent.frame().await.first, RawFrame::TEXT);
     assert_eq!(server.terminate().await.code(), Some(0));
     assert_eq!(silent.close_frame().await.close_code(), Some(1001));
+}
+
+#[tokio::test]
+async fn g8_clients_whose_sockets_are_full_do_not_keep_it() {
+    let mut server = TestServer::start().await;
+    let _sse = SseClient::follow(&server, "").await;
+    let _ndjson = NdjsonClient::follow(&server, "").await;
+    let _ws = RawWebSocket::connect(&server, "/ws", "").await;
+    let _socket = RawWebSocket::connect(&server, "/socket", "").await;
+    let mut reader = SseClient::follow(&server, "").await;
+    reader.hello().await;
+    let large = json!({"large": "x".repeat(1_000_000)});
+    for number in 1..=10 {
+        server.put(&number.to_string(), &large).await;
+    }
+    reader.changes(10).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
 }
 
 #[tokio::test]

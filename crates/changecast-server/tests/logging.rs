@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{TestServer, exchange};
+use crate::support::{NdjsonClient, Subscriber, TestServer, exchange};
 
 /// What the files that start with `prefix` hold.
 fn files(directory: &Path, prefix: &str) -> Vec<(String, String)> {
@@ -56,6 +56,22 @@ async fn s0_11_the_same_as_text() {
         assert!(line.contains(part), "{part} is not in {line}");
     }
     assert!(!line.contains('\u{1b}'), "no colours where nobody sees them: {line:?}");
+}
+
+#[tokio::test]
+async fn s1_18_a_subscriber_that_leaves_is_a_line_with_what_it_got() {
+    let mut server = TestServer::start_with(&["--log-format=json"]).await;
+    let mut client = NdjsonClient::follow(&server, "").await;
+    client.hello().await;
+    server.insert_numbers(1..=3).await;
+    client.changes(3).await;
+    drop(client);
+    let log = server.process().stderr_with("\"ndjson\"").await;
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut lines = lines.filter(|line| line["fields"]["transport"] == "ndjson");
+    let left = lines.next().expect("it is there");
+    assert_eq!(left["fields"]["changes"], 3, "{left}");
+    assert!(left["fields"]["seconds"].is_number(), "{left}");
 }
 
 #[tokio::test]

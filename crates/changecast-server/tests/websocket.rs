@@ -79,6 +79,17 @@ async fn s0_27_no_compression_whatever_the_client_offers() {
 }
 
 #[tokio::test]
+async fn s0_27_a_silent_connection_is_pinged() {
+    let server = TestServer::start().await;
+    let mut socket = RawWebSocket::connect(&server, "/socket", "").await;
+    let ping = socket.frame().await;
+    assert_eq!(ping.first, RawFrame::PING, "the first it hears, as nothing changes");
+    socket.send(RawFrame::PONG, &ping.payload).await;
+    server.put("1", &json!({})).await;
+    assert_eq!(socket.frame().await.first, RawFrame::TEXT);
+}
+
+#[tokio::test]
 async fn the_first_frame_is_hello_then_changes_with_id_and_topic() {
     let server = TestServer::start().await;
     let mut client = WsClient::follow(&server, "").await;

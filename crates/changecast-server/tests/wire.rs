@@ -144,6 +144,45 @@ async fn another_programs_transaction_arrives_whole_and_between_ours() {
 }
 
 #[tokio::test]
+async fn g1_everybody_sees_the_same_order_whoever_writes_at_the_same_time() {
+    let server = TestServer::start().await;
+    let mut everywhere = Everywhere::follow(&server).await;
+    let program = server.other_program();
+    let other = std::thread::spawn(move || {
+        for round in 1..=20 {
+            program.replace("shared", &json!({"by": "other", "round": round}));
+            program.replace("other", &json!({"by": "other", "round": round}));
+        }
+    });
+    let write = async |name: &'static str| {
+        for round in 1..=20 {
+            server.put("shared", &json!({"by": name, "round": round})).await;
+            server.put(name, &json!({"by": name, "round": round})).await;
+        }
+    };
+    tokio::join!(write("a"), write("b"), write("c"));
+    other.join().expect("every write went well");
+
+    let changes = everywhere.changes(4 * 20 * 2).await;
+    for key in ["a", "b", "c", "other", "shared"] {
+        let of_key: Vec<_> =
+            changes.iter().filter(|change| change.0["documentKey"]["_id"] == key).collect();
+        for (before, after) in of_key.iter().zip(of_key.iter().skip(1)) {
+            // Each change starts from what the one before it left.
+            assert_eq!(after.0["fullDocumentBeforeChange"], *before.document(), "{key}");
+        }
+    }
+    for by in ["a", "b", "c", "other"] {
+        let rounds: Vec<_> = changes
+            .iter()
+            .filter(|change| change.0["documentKey"]["_id"] == by)
+            .map(|change| change.document()["round"].as_i64())
+            .collect();
+        assert_eq!(rounds, (1..=20).map(Some).collect::<Vec<_>>(), "{by}");
+    }
+}
+
+#[tokio::test]
 async fn s1_11_the_head_of_a_stream_keeps_caches_and_proxies_out() {
     let server = TestServer::start().await;
     let sse = SseClient::follow(&server, "").await;

@@ -196,3 +196,34 @@ async fn g5_g7_database_and_changecast_crash_together() {
     assert_eq!(seen, (0..20).collect::<Vec<_>>());
     g5_check_history(&server, 20).await;
 }
+
+#[tokio::test]
+async fn g2_g9_a_database_that_was_replaced_by_another_is_a_gap_for_all_and_followed_on() {
+    let mut mongod = Mongod::start().await;
+    let database = TestDatabase::on(&mongod).await;
+    let mut server = database.watched().await;
+    let mut present = SseClient::follow(&server, "").await;
+    let mut absent = WsClient::follow(&server, "").await;
+    present.hello().await;
+    absent.hello().await;
+    database.insert_numbers(0..3).await;
+    assert_eq!(numbers(&present.changes(3).await), [0, 1, 2]);
+
+    mongod.replace().await;
+    let gap = present.gap().await;
+    assert_eq!((&gap["scope"], &gap["action"]), (&json!("source"), &json!("refetch")), "{gap}");
+    assert_eq!(gap["source"], database.name());
+    database.insert_numbers(3..5).await;
+    assert_eq!(numbers(&present.changes(2).await), [3, 4]);
+    let listing = server.get_json("/sources").await;
+    assert_eq!(listing["sources"][0]["gap_count"], 1, "{listing}");
+
+    // Who was away hears of it in its place.
+    server.kill().await;
+    server.start_again().await;
+    let mut absent = absent.come_back(&server).await;
+    assert_eq!(absent.hello().await["resumed"], true);
+    assert_eq!(numbers(&absent.changes(3).await), [0, 1, 2]);
+    assert_eq!(absent.gap().await["reason"], gap["reason"]);
+    assert_eq!(numbers(&absent.changes(2).await), [3, 4]);
+}

@@ -163,6 +163,15 @@ impl Mongod {
         .await;
     }
 
+    /// Ends it, and puts another on its port that knows nothing of what was there.
+    pub(crate) async fn replace(&mut self) {
+        self.kill();
+        let data = self.directory.path().join("data");
+        fs::remove_dir_all(&data).expect("the data can be removed");
+        fs::create_dir(&data).expect("a directory for the data");
+        self.start_again().await;
+    }
+
     /// Starts a standalone server again as a member of a replica set that nobody has initiated.
     pub(crate) async fn start_again_uninitiated(&mut self) {
         self.stop().await;

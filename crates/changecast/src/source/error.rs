@@ -53,7 +53,10 @@ impl SourceError {
     pub fn advice(&self) -> Option<&str> {
         match self {
             Self::Operator { remedy, .. } => Some(remedy),
-            _ => None,
+            Self::Unavailable(_) => {
+                Some("see that the database runs and can be reached from here; it is tried again")
+            }
+            Self::HistoryLost(_) | Self::Unsupported(_) => None,
         }
     }
 }
