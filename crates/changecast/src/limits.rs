@@ -13,9 +13,6 @@ pub const TOPIC_BYTES_MAX: usize = 320;
 /// Patterns in one subscription: each costs a comparison per entry.
 pub const TOPIC_COUNT_MAX: usize = 100;
 
-/// Levels of nesting in JSON from outside: the common limit of its parsers.
-pub const JSON_DEPTH_MAX: usize = 128;
-
 // ── Log ────────────────────────────────────────────────────────────────────────────────────────
 
 /// Bytes the log keeps before it trims the oldest entries: enough for hours of a busy collection,

@@ -163,10 +163,16 @@ pub(super) fn is_uninitiated(hello: &Document) -> bool {
     hello.get_bool("isreplicaset").unwrap_or(false)
 }
 
-/// Whether the driver has no server left to look at.
+/// Whether the driver has found no server to ask.
+pub(super) fn is_selection(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::ServerSelection { .. })
+}
+
+/// Whether it has none left to look at, either.
 pub(super) fn is_without_servers(error: &Error) -> bool {
     // It lists them last, if it has any.
-    matches!(&*error.kind, ErrorKind::ServerSelection { message, .. } if !message.contains("Servers: ["))
+    matches!(&*error.kind, ErrorKind::ServerSelection { message, .. }
+        if !message.contains("Servers: ["))
 }
 
 /// The server's code and words, if it answered at all.

@@ -92,14 +92,18 @@ impl MongoSource {
             Ok(hello) => return Ok(hello),
             Err(error) => error,
         };
-        if !errors::is_without_servers(&error) {
-            return Err(self.hosts.explain(&error));
+        if errors::is_selection(&error) {
+            // The driver strikes out for good a server that is not what the connection string says,
+            // and takes a new replica set in place of the old for an outdated primary: a client
+            // made anew looks without prejudice.
+            self.client.lock().await.take();
         }
-        // The driver strikes out, for good, a server that is not what the connection string says:
-        // only another client will notice once it is.
-        self.client.lock().await.take();
-        let stranger = self.stranger().await;
-        Err(stranger.unwrap_or_else(|| self.hosts.explain(&error)))
+        if errors::is_without_servers(&error)
+            && let Some(stranger) = self.stranger().await
+        {
+            return Err(stranger);
+        }
+        Err(self.hosts.explain(&error))
     }
 
     /// What is wrong with the server that answers in the place of the replica set's member.
