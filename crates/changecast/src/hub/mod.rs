@@ -2,7 +2,7 @@
 //! subscriber follow at its own pace.
 //!
 //! It knows the log and nothing of sources or sockets. A subscriber is a [`Session`] over a shared
-//! [`View`]; all it holds of its own is a cursor.
+//! view; all it holds of its own is a cursor.
 //!
 //! | invariant | what it buys |
 //! |---|---|
