@@ -153,7 +153,7 @@ async function keysBecome(page, expected) {
     await page.waitForFunction((keys) => {
       const shown = [...document.querySelectorAll("#changes > .card .key")].map((key) => key.textContent);
       return JSON.stringify(shown) === JSON.stringify(keys);
-    }, wanted);
+    }, wanted, { polling: 50 });
   } catch {
     assert.deepEqual(await shownKeys(page), expected);
   }

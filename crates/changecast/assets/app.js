@@ -147,15 +147,22 @@ function isRepeated(...ids) {
 let pending = [];
 let receivedCount = 0;
 
+const HIDDEN_DELAY_MS = 250;
+
 // Cards are built once a frame and only for what stays in the list: a burst of thousands costs a handful of cards.
+// A page that nobody sees gets no frames, so a timer stands in for them.
 /** @param {() => HTMLElement} buildCard */
 function show(buildCard) {
-  if (pending.length === 0) requestAnimationFrame(showPending);
+  if (pending.length === 0) {
+    requestAnimationFrame(showPending);
+    setTimeout(showPending, HIDDEN_DELAY_MS);
+  }
   pending.push(buildCard);
   if (pending.length > CACHE_SIZE) pending.shift();
 }
 
 function showPending() {
+  if (pending.length === 0) return;
   const list = byId("changes");
   for (const buildCard of pending) list.prepend(buildCard());
   pending = [];

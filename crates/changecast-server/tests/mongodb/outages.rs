@@ -198,6 +198,28 @@ async fn g5_g7_database_and_changecast_crash_together() {
 }
 
 #[tokio::test]
+async fn s0_28_it_ends_in_order_also_while_its_database_hangs_or_is_gone() {
+    let mut mongod = Mongod::start().await;
+    let database = TestDatabase::on(&mongod).await;
+    let mut server = database.watched().await;
+    let mut client = SseClient::follow(&server, "").await;
+    client.hello().await;
+    mongod.pause();
+    becomes_degraded(&server).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
+    while client.message().await.is_some() {}
+    assert!(client.ended_cleanly());
+
+    mongod.resume();
+    server.start_again().await;
+    let mut client = client.come_back(&server).await;
+    assert_eq!(client.hello().await["resumed"], true);
+    mongod.kill();
+    becomes_degraded(&server).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn g2_g9_a_database_that_was_replaced_by_another_is_a_gap_for_all_and_followed_on() {
     let mut mongod = Mongod::start().await;
     // In its second life it has been elected more often than the one to come.
