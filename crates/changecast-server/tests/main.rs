@@ -14,6 +14,7 @@ mod cli;
 mod config;
 mod documents;
 mod drain;
+mod follow;
 mod guard;
 mod health;
 mod logging;

@@ -131,7 +131,7 @@ async fn s0_26_a_text_is_answered_or_ignored_and_the_connection_stays() {
         ws.send(text).await;
         let answer = ws.next_json().await;
         assert_eq!(answer["type"], "error", "{text:?}");
-        assert!(answer["detail"].as_str().expect("words").contains("no commands"), "{answer}");
+        assert!(answer["detail"].as_str().expect("words").contains("not a command"), "{answer}");
         socket.send(text).await;
     }
     server.put("1", &json!({"x": 1})).await;

@@ -77,6 +77,12 @@ impl Board {
             .collect()
     }
 
+    /// The sources of `topics` that something is wrong with.
+    #[must_use]
+    pub fn down(&self, topics: &TopicSet) -> Vec<SourceStatus> {
+        self.select(|slot| slot.status.error.is_some() && slot.status.topics.overlaps(topics))
+    }
+
     /// The sources of `topics` whose state has changed since `version`.
     #[must_use]
     pub fn changed_since(&self, version: u64, topics: &TopicSet) -> Vec<SourceStatus> {

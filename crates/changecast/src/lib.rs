@@ -2,6 +2,7 @@
 //! resumable, nothing missed; and where history really is gone, it says so.
 
 pub mod board;
+mod failpoint;
 pub mod hub;
 pub mod limits;
 pub mod log;

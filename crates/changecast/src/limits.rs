@@ -22,6 +22,24 @@ pub const LOG_BYTES_MAX: u64 = 1 << 30;
 /// Entries the log keeps before it trims the oldest.
 pub const LOG_ENTRIES_MAX: u64 = 10_000_000;
 
+/// How long the log keeps an entry: a week's holiday of a client, or of its operator.
+pub const LOG_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How often a log that nobody writes to looks for entries that have become too old.
+pub const TRIM_EVERY: Duration = Duration::from_secs(60);
+
+/// How often a log that cannot be written tries whether it can again.
+pub const LOG_PROBE_EVERY: Duration = Duration::from_secs(2);
+
+/// Bytes that a probe of a failing log writes at least: a disk that has this much room is not full.
+pub const LOG_PROBE_BYTES_MIN: usize = 64 << 10;
+
+/// Bytes of a `log.db` that is checked as a whole when it is opened.
+pub const LOG_CHECK_BYTES_MAX: u64 = 256 << 20;
+
+/// Damaged entries that are remembered, so that each is reported once.
+pub const DAMAGED_ENTRIES_MAX: usize = 10_000;
+
 /// Bytes of recent entries held in memory, so that following does not read the disk.
 pub const RECENT_BYTES_MAX: usize = 16 << 20;
 
@@ -125,6 +143,19 @@ pub const WRITE_QUEUE_MAX: usize = 256;
 /// Bytes of encoded frames a view keeps for its followers; who is further behind reads the log.
 pub const VIEW_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes of encoded frames that all views together keep; the largest is cut first.
+pub const VIEWS_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of encoded pages kept for subscribers that are behind at the same place.
+pub const PAGES_BYTES_MAX: usize = 32 << 20;
+
+/// Pages being read at once, or given up, before the latter are swept away.
+pub const PAGES_UNFINISHED_MAX: usize = 1024;
+
+/// Bytes that subscribers may hold which they have not read yet; whoever holds most is cut off
+/// first, and resumes.
+pub const HELD_BYTES_MAX: usize = 256 << 20;
+
 /// Bytes handed to one subscriber's socket at once.
 pub const WRITE_BYTES_MAX: usize = 64 << 10;
 
@@ -133,6 +164,13 @@ pub const VIEW_COUNT_MAX: usize = 10_000;
 
 /// How long a stream stays silent before it gets a bookmark: proxies commonly cut at 60 s.
 pub const BOOKMARK_EVERY: Duration = Duration::from_secs(15);
+
+/// How long a stream over HTTP may live before its client is asked to come back: a proxy may keep
+/// one open for a browser that is long gone. Each has its own time in this range.
+pub const LIFE_SECONDS: std::ops::Range<u64> = 1_200..1_800;
+
+/// How long a long poll may wait.
+pub const POLL_MAX: Duration = Duration::from_secs(120);
 
 /// How long a browser waits before it reconnects: each connection is told its own time in this
 /// range, so that a restart does not bring all of them at once.

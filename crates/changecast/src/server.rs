@@ -58,7 +58,7 @@ impl Server {
         for (source, _) in &sources {
             let (source, log) = (Arc::clone(source), Arc::clone(&log));
             let (board, telemetry) = (board.clone(), Arc::clone(&telemetry));
-            runners.spawn(source::run(source, log, board, telemetry, stop.clone()));
+            runners.spawn(source::start(source, log, board, telemetry, stop.clone()).await);
         }
         let connection_tasks = TaskTracker::new();
         let app = App {

@@ -11,6 +11,9 @@
 //! | a slow subscriber holds a cursor, never a queue | it costs the others nothing (G8, G10) |
 
 mod codec;
+mod frames;
+mod held;
+mod pages;
 mod session;
 mod subscription;
 mod view;
@@ -22,8 +25,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use codec::{Action, Codec, Control, Gap, GapScope, Hello};
-pub use session::{Cause, Place, Session, Start, Step, Surroundings};
+pub use frames::Mode;
+pub use session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
 pub use subscription::{Output, Subscription};
+
+use held::Ledger;
+use pages::Pages;
+use subscription::Opening;
 use view::View;
 
 use crate::board::Board;
@@ -44,6 +52,8 @@ struct Shared {
     telemetry: Arc<Telemetry>,
     /// A std mutex: held while a page is encoded for all views, never across an await.
     fed: Mutex<Fed>,
+    pages: Pages,
+    ledger: Arc<Ledger>,
     draining: CancellationToken,
 }
 
@@ -54,7 +64,7 @@ struct Fed {
     views: HashMap<ViewKey, Weak<View>>,
 }
 
-type ViewKey = (TopicSet, &'static str);
+type ViewKey = (TopicSet, &'static str, Mode);
 
 /// What somebody wants to follow.
 pub struct Subscribe {
@@ -64,6 +74,13 @@ pub struct Subscribe {
     pub start: Start,
     /// In which format.
     pub codec: Arc<dyn Codec>,
+    /// How much of it.
+    pub mode: Mode,
+    /// For how long.
+    pub span: Span,
+    /// Cancelled by the hub if the subscriber holds too much that it does not read: its connection
+    /// must end then, whatever it is doing.
+    pub cut: CancellationToken,
 }
 
 /// Why a subscription was not granted.
@@ -94,7 +111,8 @@ impl Hub {
         let covered = *tail.borrow();
         let fed = Mutex::new(Fed { covered, views: HashMap::new() });
         let draining = CancellationToken::new();
-        let shared = Arc::new(Shared { log, board, telemetry, fed, draining });
+        let (pages, ledger) = (Pages::default(), Arc::default());
+        let shared = Arc::new(Shared { log, board, telemetry, fed, pages, ledger, draining });
         let feed = Arc::clone(&shared);
         tokio::spawn(async move { stop.run_until_cancelled(feed.keep_feeding(tail)).await });
         Self { shared }
@@ -109,13 +127,23 @@ impl Hub {
         if self.shared.draining.is_cancelled() {
             return Err(HubError::Draining);
         }
-        let place = self.shared.place(&wanted.topics);
-        let cursor_of_last = match wanted.start {
-            Start::Last(count) => Some(self.shared.log.place_of_last(count, &wanted.topics).await?),
+        let Subscribe { topics, start, codec, mode, span, cut } = wanted;
+        let place = self.shared.place(&topics);
+        let log = &self.shared.log;
+        let cursor_of_start = match start {
+            Start::Last(count) => Some(log.place_of_last(count, &topics).await?),
+            Start::Since(time) => Some(log.place_of_time(time).await?),
             _ => None,
         };
-        let view = self.shared.view(wanted.topics, wanted.codec)?;
-        Ok(Subscription::open(Arc::clone(&self.shared), view, &wanted.start, place, cursor_of_last))
+        let view = self.shared.view(topics, codec, mode)?;
+        let opening = Opening { start, place, cursor_of_start, span, cut };
+        Ok(Subscription::open(Arc::clone(&self.shared), view, opening))
+    }
+
+    /// Bytes that subscribers have been handed and have not read yet.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.shared.ledger.total()
     }
 
     /// Tells every subscriber that the server is about to end, and lets no other in.
@@ -135,9 +163,14 @@ impl Shared {
     }
 
     /// The view that everybody with these topics and this format shares.
-    fn view(&self, topics: TopicSet, codec: Arc<dyn Codec>) -> Result<Arc<View>, HubError> {
+    fn view(
+        &self,
+        topics: TopicSet,
+        codec: Arc<dyn Codec>,
+        mode: Mode,
+    ) -> Result<Arc<View>, HubError> {
         let mut fed = self.lock();
-        let key = (topics, codec.name());
+        let key = (topics, codec.name(), mode);
         if let Some(view) = fed.views.get(&key).and_then(Weak::upgrade) {
             return Ok(view);
         }
@@ -145,7 +178,7 @@ impl Shared {
         if fed.views.len() >= limits::VIEW_COUNT_MAX {
             return Err(HubError::TooManyViews);
         }
-        let view = Arc::new(View::new(key.0.clone(), codec, self.log.epoch(), fed.covered));
+        let view = Arc::new(View::new(key.0.clone(), codec, mode, self.log.epoch(), fed.covered));
         fed.views.insert(key, Arc::downgrade(&view));
         Ok(view)
     }
@@ -169,10 +202,31 @@ impl Shared {
 
     fn show(&self, page: &crate::log::Page) {
         let mut fed = self.lock();
-        for view in fed.views.values().filter_map(Weak::upgrade) {
+        let views: Vec<_> = fed.views.values().filter_map(Weak::upgrade).collect();
+        for view in &views {
             view.extend(page);
         }
         fed.covered = page.covered;
+        drop(fed);
+        shrink_largest(views);
+    }
+}
+
+/// Keeps all views together within their budget: the largest give up half of what they have, and
+/// their followers read the log instead.
+fn shrink_largest(mut views: Vec<Arc<View>>) {
+    let mut bytes: usize = views.iter().map(|view| view.bytes()).sum();
+    if bytes <= limits::VIEWS_BYTES_MAX {
+        return;
+    }
+    views.sort_by_key(|view| std::cmp::Reverse(view.bytes()));
+    for view in views {
+        let before = view.bytes();
+        view.shrink(before / 2);
+        bytes -= before - view.bytes();
+        if bytes <= limits::VIEWS_BYTES_MAX {
+            return;
+        }
     }
 }
 

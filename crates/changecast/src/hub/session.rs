@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::codec::{Action, Control, Gap, GapScope, Hello};
 use crate::limits;
-use crate::model::{Epoch, EventId, Seq};
+use crate::model::{Epoch, EventId, Seq, SourceStatus, Timestamp};
 
 /// From where somebody wants to follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Start {
     Earliest,
     /// The last N entries, then on.
     Last(u32),
+    /// Everything from this time on.
+    Since(Timestamp),
     /// Strictly after this id.
     After(EventId),
     /// A reconnecting client sent an id that nobody can read: the text, for the gap's reason.
@@ -87,6 +89,21 @@ pub enum Step {
 pub enum Cause {
     /// The server ends; the client should come back.
     Draining,
+    /// The connection has lived long enough; the client should come back.
+    Expired,
+    /// A long poll has its answer.
+    Answered,
+}
+
+/// How long a session goes on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// For ever.
+    Endless,
+    /// Until this time.
+    Until(Instant),
+    /// Until something has been delivered and nothing more is there, or until this time.
+    Poll(Instant),
 }
 
 /// One subscriber.
@@ -96,14 +113,36 @@ pub struct Session {
     /// Everything up to here was handed out, does not concern the subscriber, or was announced as
     /// missing.
     cursor: Seq,
-    /// What is to be said before anything else: at most a hello and a gap.
+    /// What is to be said before anything else: a hello, a gap, the sources that are down.
     greeting: VecDeque<Control>,
     /// The board's version that the subscriber knows.
     told_board: u64,
     /// When the next bookmark is due, if nothing else is written before.
     bookmark_at: Instant,
-    retry_while_draining: Duration,
-    ended: bool,
+    jitter: Jitter,
+    span: Span,
+    /// Whether anything has been delivered: what a long poll waits for.
+    has_delivered: bool,
+    ended: Option<Cause>,
+}
+
+/// What a session is opened with.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// From where.
+    pub start: Start,
+    /// Where the log stands.
+    pub place: Place,
+    /// The place that [`Start::Last`] or [`Start::Since`] means.
+    pub cursor_of_start: Option<Seq>,
+    /// Sources that have no position yet.
+    pub waiting: Vec<Arc<str>>,
+    /// Sources that are down now: what they have missed comes once they are back.
+    pub down: Vec<SourceStatus>,
+    /// The connection's own times.
+    pub jitter: Jitter,
+    /// How long it goes on.
+    pub span: Span,
 }
 
 /// The times that differ from connection to connection.
@@ -116,17 +155,11 @@ pub struct Jitter {
 }
 
 impl Session {
-    /// Opens a session at `start`; `cursor_of_last` is the place that [`Start::Last`] means.
+    /// Opens a session.
     #[must_use]
-    pub fn open(
-        start: &Start,
-        place: Place,
-        cursor_of_last: Option<Seq>,
-        waiting: Vec<Arc<str>>,
-        surroundings: &Surroundings,
-        jitter: Jitter,
-    ) -> Self {
-        let opening = Opening::find(start, place, cursor_of_last);
+    pub fn open(terms: Terms, around: &Surroundings) -> Self {
+        let Terms { start, place, cursor_of_start, waiting, down, jitter, span } = terms;
+        let opening = Opening::find(&start, place, cursor_of_start);
         let hello = Hello {
             epoch: place.epoch,
             position: opening.position,
@@ -134,30 +167,38 @@ impl Session {
             waiting,
             retry: jitter.retry,
         };
+        let has_delivered = opening.gap.is_some();
         let mut greeting = VecDeque::from([Control::Hello(hello)]);
         greeting.extend(opening.gap.map(Control::Gap));
+        greeting.extend(down.into_iter().map(Control::Source));
         Self {
             epoch: place.epoch,
             cursor: opening.cursor,
             greeting,
-            told_board: surroundings.board,
-            bookmark_at: surroundings.now + limits::BOOKMARK_EVERY,
-            retry_while_draining: jitter.retry_while_draining,
-            ended: false,
+            told_board: around.board,
+            bookmark_at: around.now + limits::BOOKMARK_EVERY,
+            jitter,
+            span,
+            has_delivered,
+            ended: None,
         }
     }
 
     /// What to do next. Writing is taken as done once the next step is asked for.
     pub fn step(&mut self, around: &Surroundings) -> Step {
-        if self.ended {
-            return Step::End(Cause::Draining);
+        if let Some(cause) = self.ended {
+            return Step::End(cause);
         }
         if let Some(control) = self.greeting.pop_front() {
             return self.say(control, around.now);
         }
         if around.draining {
-            self.ended = true;
-            return self.say(Control::Bye(self.retry_while_draining), around.now);
+            self.ended = Some(Cause::Draining);
+            return self.say(Control::Bye(self.jitter.retry_while_draining), around.now);
+        }
+        if matches!(self.span, Span::Until(end) if around.now >= end) {
+            self.ended = Some(Cause::Expired);
+            return self.say(Control::Bye(self.jitter.retry), around.now);
         }
         if self.told_board < around.board {
             let since = std::mem::replace(&mut self.told_board, around.board);
@@ -173,7 +214,14 @@ impl Session {
         if self.cursor < around.frames_upto {
             return Step::Deliver(self.cursor);
         }
-        Step::Wait(self.bookmark_at)
+        match self.span {
+            Span::Poll(end) if self.has_delivered || around.now >= end => {
+                self.ended = Some(Cause::Answered);
+                self.say(Control::Bookmark(self.position()), around.now)
+            }
+            Span::Poll(end) | Span::Until(end) => Step::Wait(self.bookmark_at.min(end)),
+            Span::Endless => Step::Wait(self.bookmark_at),
+        }
     }
 
     /// A page read for [`Step::Read`] lacks what was trimmed up to `lost_to`: the gap to announce
@@ -182,6 +230,7 @@ impl Session {
         let lost_to = lost_to.filter(|lost| *lost > self.cursor)?;
         let from = self.position();
         self.cursor = lost_to;
+        self.has_delivered = true;
         self.bookmark_at = now + limits::BOOKMARK_EVERY;
         Some(Control::Gap(retention_gap(self.position(), from)))
     }
@@ -191,6 +240,7 @@ impl Session {
     pub fn delivered(&mut self, upto: Seq, wrote: bool, now: Instant) {
         self.cursor = self.cursor.max(upto);
         if wrote {
+            self.has_delivered = true;
             self.bookmark_at = now + limits::BOOKMARK_EVERY;
         }
     }
@@ -218,7 +268,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn find(start: &Start, place: Place, cursor_of_last: Option<Seq>) -> Self {
+    fn find(start: &Start, place: Place, cursor_of_start: Option<Seq>) -> Self {
         let fresh = |cursor| Self {
             cursor,
             position: EventId { epoch: place.epoch, seq: cursor },
@@ -228,7 +278,8 @@ impl Opening {
         match start {
             Start::Now => fresh(place.tail),
             Start::Earliest => fresh(place.trimmed),
-            Start::Last(_) => fresh(cursor_of_last.unwrap_or(place.tail).max(place.trimmed)),
+            Start::Since(_) => Self::since(cursor_of_start.unwrap_or(place.tail), place),
+            Start::Last(_) => fresh(cursor_of_start.unwrap_or(place.tail).max(place.trimmed)),
             Start::After(id) => Self::after(*id, place),
             Start::Unreadable => Self::missing(
                 place,
@@ -254,6 +305,19 @@ impl Opening {
             return Self { cursor: place.trimmed, position: id, resumed: false, gap: Some(gap) };
         }
         Self { cursor: id.seq, position: id, resumed: true, gap: None }
+    }
+
+    /// From the first kept entry of a time on. If that is the oldest that is kept at all, entries
+    /// of that time may have been trimmed.
+    fn since(cursor: Seq, place: Place) -> Self {
+        let cursor = cursor.max(place.trimmed);
+        if place.trimmed == Seq::ZERO || cursor > place.trimmed {
+            let position = EventId { epoch: place.epoch, seq: cursor };
+            return Self { cursor, position, resumed: false, gap: None };
+        }
+        let reason = "the log may no longer keep all entries since that time; \
+                      going on from the oldest it has";
+        Self::missing(place, cursor, None, reason)
     }
 
     fn missing(place: Place, cursor: Seq, from: Option<EventId>, reason: &str) -> Self {

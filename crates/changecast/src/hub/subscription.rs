@@ -6,19 +6,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::codec::Control;
-use super::session::{Cause, Jitter, Place, Session, Start, Step, Surroundings};
-use super::view::{Run, View};
+use super::frames::Run;
+use super::held::Account;
+use super::session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
+use super::view::View;
 use super::{HubError, Shared};
 use crate::limits;
-use crate::model::Seq;
+use crate::model::{EventId, Seq, TopicSet};
 
 /// One subscriber, to be driven by whoever owns its socket.
 pub struct Subscription {
     shared: Arc<Shared>,
     view: Arc<View>,
     session: Session,
+    account: Account,
     upto: watch::Receiver<Seq>,
     board: watch::Receiver<u64>,
     opened_at: Instant,
@@ -34,33 +38,48 @@ pub enum Output {
     End(Cause),
 }
 
+/// What is settled about a subscription before it opens.
+pub(super) struct Opening {
+    pub(super) start: Start,
+    pub(super) place: Place,
+    pub(super) cursor_of_start: Option<Seq>,
+    pub(super) span: Span,
+    pub(super) cut: CancellationToken,
+}
+
 impl Subscription {
-    pub(super) fn open(
-        shared: Arc<Shared>,
-        view: Arc<View>,
-        start: &Start,
-        place: Place,
-        cursor_of_last: Option<Seq>,
-    ) -> Self {
+    pub(super) fn open(shared: Arc<Shared>, view: Arc<View>, opening: Opening) -> Self {
         let (upto, board) = (view.upto(), shared.board.version());
         let around = look(&shared, &view, &upto, &board);
-        let waiting = shared.board.waiting(view.topics());
         let jitter = Jitter {
             retry: Duration::from_millis(fastrand::u64(limits::RETRY_MILLIS)),
             retry_while_draining: Duration::from_millis(fastrand::u64(limits::RETRY_DRAIN_MILLIS)),
         };
-        let session = Session::open(start, place, cursor_of_last, waiting, &around, jitter);
+        let terms = Terms {
+            start: opening.start,
+            place: opening.place,
+            cursor_of_start: opening.cursor_of_start,
+            waiting: shared.board.waiting(view.topics()),
+            down: shared.board.down(view.topics()),
+            jitter,
+            span: opening.span,
+        };
+        let session = Session::open(terms, &around);
+        let account = shared.ledger.open(opening.cut);
         shared.telemetry.subscriber_opened(view.codec().name());
-        Self { shared, view, session, upto, board, opened_at: Instant::now(), change_count: 0 }
+        let opened_at = Instant::now();
+        Self { shared, view, session, account, upto, board, opened_at, change_count: 0 }
     }
 
-    /// The next messages, as soon as there are some.
+    /// The next messages, as soon as there are some. Asking for them says that the ones before
+    /// have been written.
     ///
     /// Cancel-safe: nothing is handed out by a call that was dropped, and nothing is skipped.
     ///
     /// # Errors
     /// When the log cannot be read; the connection should end, and the client resume.
     pub async fn next(&mut self) -> Result<Output, HubError> {
+        self.hold(&[]);
         loop {
             self.upto.mark_unchanged();
             self.board.mark_unchanged();
@@ -77,8 +96,38 @@ impl Subscription {
                 Step::End(cause) => return Ok(Output::End(cause)),
             };
             if !messages.is_empty() {
+                self.hold(&messages);
                 return Ok(Output::Messages(messages));
             }
+        }
+    }
+
+    /// What it follows.
+    #[must_use]
+    pub fn topics(&self) -> &TopicSet {
+        self.view.topics()
+    }
+
+    /// What is covered: resuming with it goes on exactly here.
+    #[must_use]
+    pub fn position(&self) -> EventId {
+        self.session.position()
+    }
+
+    /// Follows other topics from here on: what is new to it starts at the cursor.
+    ///
+    /// # Errors
+    /// When there are too many distinct subscriptions; then nothing changes.
+    pub fn follow(&mut self, topics: TopicSet) -> Result<(), HubError> {
+        let codec = Arc::clone(self.view.codec());
+        self.view = self.shared.view(topics, codec, self.view.mode())?;
+        self.upto = self.view.upto();
+        Ok(())
+    }
+
+    fn hold(&mut self, messages: &[Bytes]) {
+        if self.account.hold(messages) {
+            self.shared.telemetry.subscriber_cut();
         }
     }
 
@@ -97,17 +146,16 @@ impl Subscription {
 
     fn deliver(&mut self, after: Seq) -> Vec<Bytes> {
         // The ring may have moved on since the step: then the next one reads the log.
-        let Some(run) = self.view.run(after) else {
-            return Vec::new();
-        };
+        let Some(run) = self.view.run(after) else { return Vec::new() };
         self.hand_out(run)
     }
 
     async fn read(&mut self, after: Seq) -> Result<Vec<Bytes>, HubError> {
-        let page = self.shared.log.read(after, self.view.topics()).await?;
-        let gap = self.session.page(page.lost_to, Instant::now());
+        let Shared { pages, log, telemetry, .. } = &*self.shared;
+        let page = pages.read(&self.view, after, &**log, telemetry).await?;
+        let gap = self.session.page(page.lost_after(after), Instant::now());
         let mut messages = gap.map(|gap| self.encode(&gap)).unwrap_or_default();
-        let run = self.view.encode_page(&page);
+        let run = page.run(self.session.position().seq);
         messages.extend(self.hand_out(run));
         Ok(messages)
     }

@@ -1,79 +1,87 @@
-//! What all subscribers with the same topics and format share: the recent frames, encoded once.
+//! What all subscribers with the same topics, format and mode share: the recent frames, encoded
+//! once.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::codec::{Action, Codec, Control, Gap, GapScope};
+use super::frames::{Frame, Mode, Run};
 use crate::limits;
 use crate::log::Page;
-use crate::model::{Body, Entry, Epoch, EventId, Seq, TopicSet};
+use crate::model::{Body, Change, Entry, Epoch, EventId, Seq, Topic, TopicSet};
 
-/// Topics × format.
+/// Topics × format × mode.
 pub(super) struct View {
+    /// Tells views apart, also from those that are gone.
+    id: u64,
     topics: TopicSet,
     codec: Arc<dyn Codec>,
+    mode: Mode,
     epoch: Epoch,
     /// A std lock: subscribers copy references out of it, and only the feed writes.
-    frames: RwLock<Frames>,
-    /// How far `frames` reach; followers wait on it.
+    ring: RwLock<Ring>,
+    /// How far the ring reaches; followers wait on it.
     upto: watch::Sender<Seq>,
 }
 
-struct Frames {
-    ring: VecDeque<Frame>,
+struct Ring {
+    frames: VecDeque<Frame>,
     /// Everything after this place is in the ring, if it concerns the view.
     after: Seq,
     bytes: usize,
 }
 
-#[derive(Clone)]
-struct Frame {
-    seq: Seq,
-    bytes: Bytes,
-}
-
-impl Frames {
+impl Ring {
     fn starting_at(after: Seq) -> Self {
-        Self { ring: VecDeque::new(), after, bytes: 0 }
+        Self { frames: VecDeque::new(), after, bytes: 0 }
     }
 
-    fn extend(&mut self, fresh: Vec<Frame>) {
-        for frame in fresh {
-            self.bytes += frame.bytes.len();
-            self.ring.push_back(frame);
-        }
-        while self.bytes > limits::VIEW_BYTES_MAX {
-            let Some(oldest) = self.ring.pop_front() else {
-                break;
-            };
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.bytes.len();
+        self.frames.push_back(frame);
+    }
+
+    fn shrink(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max {
+            let Some(oldest) = self.frames.pop_front() else { break };
             self.bytes -= oldest.bytes.len();
             self.after = oldest.seq;
         }
     }
 }
 
-/// Frames to be written at once, and how far they lead.
-pub(super) struct Run {
-    pub(super) frames: Vec<Bytes>,
-    pub(super) upto: Seq,
-}
-
 impl View {
-    pub(super) fn new(topics: TopicSet, codec: Arc<dyn Codec>, epoch: Epoch, covered: Seq) -> Self {
-        let frames = Frames::starting_at(covered);
-        let upto = watch::Sender::new(covered);
-        Self { topics, codec, epoch, frames: RwLock::new(frames), upto }
+    pub(super) fn new(
+        topics: TopicSet,
+        codec: Arc<dyn Codec>,
+        mode: Mode,
+        epoch: Epoch,
+        covered: Seq,
+    ) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let ring = RwLock::new(Ring::starting_at(covered));
+        Self { id, topics, codec, mode, epoch, ring, upto: watch::Sender::new(covered) }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(super) fn topics(&self) -> &TopicSet {
         &self.topics
     }
 
-    pub(super) fn codec(&self) -> &dyn Codec {
-        &*self.codec
+    pub(super) fn codec(&self) -> &Arc<dyn Codec> {
+        &self.codec
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// How far the frames reach; the receiver wakes when it moves.
@@ -83,20 +91,33 @@ impl View {
 
     /// The place after which the frames are here.
     pub(super) fn after(&self) -> Seq {
-        self.frames.read().unwrap_or_else(PoisonError::into_inner).after
+        self.read().after
+    }
+
+    /// Bytes of its frames.
+    pub(super) fn bytes(&self) -> usize {
+        self.read().bytes
+    }
+
+    /// Forgets the oldest frames until the rest weighs at most `bytes_max`.
+    pub(super) fn shrink(&self, bytes_max: usize) {
+        self.write().shrink(bytes_max);
     }
 
     /// Takes in a page of the whole log. Where the feed itself has fallen behind the retention,
     /// the frames no longer join: everybody reads the log instead, and meets the loss there.
     pub(super) fn extend(&self, page: &Page) {
         let fresh: Vec<_> = page.entries.iter().filter_map(|entry| self.encode(entry)).collect();
-        let mut frames = self.frames.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.write();
         if page.lost_to.is_some() {
-            *frames = Frames::starting_at(page.covered);
+            *ring = Ring::starting_at(page.covered);
         } else {
-            frames.extend(fresh);
+            for frame in fresh {
+                ring.push(frame);
+            }
+            ring.shrink(limits::VIEW_BYTES_MAX);
         }
-        drop(frames);
+        drop(ring);
         self.upto.send_replace(page.covered);
     }
 
@@ -104,22 +125,17 @@ impl View {
     pub(super) fn run(&self, after: Seq) -> Option<Run> {
         // Read before the frames: what the feed adds meanwhile belongs to the next run.
         let upto = *self.upto.borrow();
-        let frames = self.frames.read().unwrap_or_else(PoisonError::into_inner);
-        if after < frames.after {
+        let ring = self.read();
+        if after < ring.after {
             return None;
         }
-        let first = frames.ring.partition_point(|frame| frame.seq <= after);
-        let fresh = frames.ring.range(first..).take_while(|frame| frame.seq <= upto);
-        Some(collect(fresh.cloned(), upto))
+        let first = ring.frames.partition_point(|frame| frame.seq <= after);
+        let end = ring.frames.partition_point(|frame| frame.seq <= upto);
+        Some(Run::of(ring.frames.range(first..end.max(first)), upto, self.mode))
     }
 
-    /// The frames of a page of the view's own topics.
-    pub(super) fn encode_page(&self, page: &Page) -> Run {
-        let frames = page.entries.iter().filter_map(|entry| self.encode(entry));
-        Run { frames: frames.map(|frame| frame.bytes).collect(), upto: page.covered }
-    }
-
-    fn encode(&self, entry: &Arc<Entry>) -> Option<Frame> {
+    /// The frame of an entry, if it concerns the view.
+    pub(super) fn encode(&self, entry: &Arc<Entry>) -> Option<Frame> {
         if !entry.concerns(&self.topics) {
             return None;
         }
@@ -136,23 +152,24 @@ impl View {
                 action: Action::Refetch,
             }))?,
         };
-        Some(Frame { seq: entry.seq, bytes })
+        let state_of = match (&entry.body, self.mode) {
+            (Body::Change(change), Mode::Latest) => state_of(change),
+            _ => None,
+        };
+        Some(Frame { seq: entry.seq, bytes, state_of })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Ring> {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Takes frames until a write is full; the rest of the way to `upto` is left to the next run.
-fn collect(frames: impl Iterator<Item = Frame>, upto: Seq) -> Run {
-    let mut run = Run { frames: Vec::new(), upto };
-    let mut bytes = 0;
-    let mut last = None;
-    for frame in frames {
-        if bytes >= limits::WRITE_BYTES_MAX {
-            run.upto = last.unwrap_or(upto);
-            break;
-        }
-        bytes += frame.bytes.len();
-        last = Some(frame.seq);
-        run.frames.push(frame.bytes);
-    }
-    run
+/// The document whose whole state a change tells.
+fn state_of(change: &Change) -> Option<(Topic, Bytes)> {
+    let is_told = !change.key.is_empty() && change.tells_state();
+    is_told.then(|| (change.topic.clone(), change.key.clone()))
 }

@@ -151,6 +151,10 @@ impl Log for MemoryLog {
         ))
     }
 
+    async fn place_of_time(&self, time: Timestamp) -> Result<Seq, LogError> {
+        Ok(self.lock().kept.place_of_time(time))
+    }
+
     async fn position(&self, source: &str) -> Result<Option<Position>, LogError> {
         Ok(self.lock().positions.get(source).cloned())
     }

@@ -26,7 +26,7 @@ pub use memory::MemoryLog;
 pub use sqlite::SqliteLog;
 
 use crate::limits;
-use crate::model::{Body, Entry, Epoch, Position, Seq, Topic, TopicSet};
+use crate::model::{Body, Entry, Epoch, Position, Seq, Timestamp, Topic, TopicSet};
 
 /// An ordered, durable, trimmed sequence of entries.
 ///
@@ -66,6 +66,12 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// When the storage cannot be read.
     async fn place_of_last(&self, count: u32, topics: &TopicSet) -> Result<Seq, LogError>;
+
+    /// The place right before the first kept entry that is not older than `time`.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    async fn place_of_time(&self, time: Timestamp) -> Result<Seq, LogError>;
 
     /// The position stored with the last batch of `source` that had one.
     ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Page;
 use crate::limits;
-use crate::model::{Entry, Seq, TopicSet};
+use crate::model::{Entry, Seq, Timestamp, TopicSet};
 
 /// A contiguous run of entries that ends at the tail.
 #[derive(Default)]
@@ -67,6 +67,12 @@ impl Recent {
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {
         self.entries.iter()
+    }
+
+    /// The place right before the first entry that is not older than `time`.
+    pub(super) fn place_of_time(&self, time: Timestamp) -> Seq {
+        let older_count = self.entries.partition_point(|entry| entry.time < time);
+        Seq(self.start.0 + older_count as u64)
     }
 
     /// A page of `topics` after `after`, which must be reached (or there must be nothing older).

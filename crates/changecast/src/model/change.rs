@@ -68,3 +68,22 @@ pub struct Change {
     /// The whole event: one JSON object in relaxed Extended JSON v2, without a line break.
     pub event: Bytes,
 }
+
+impl Change {
+    /// Whether the event tells the whole state of its document: the document itself, or that it is
+    /// gone. Nothing that came before it is needed to know that state.
+    #[must_use]
+    pub fn tells_state(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Image {
+            #[serde(rename = "fullDocument")]
+            document: Option<serde::de::IgnoredAny>,
+        }
+        match self.op {
+            Op::Insert | Op::Replace | Op::Delete => true,
+            Op::Update => serde_json::from_slice::<Image>(&self.event)
+                .is_ok_and(|image| image.document.is_some()),
+            _ => false,
+        }
+    }
+}

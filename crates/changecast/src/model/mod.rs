@@ -18,5 +18,7 @@ pub use event_id::{Epoch, EventId, InvalidEventId, Seq};
 pub use json::{InvalidJson, extend_json};
 pub use position::Position;
 pub use status::{SourceState, SourceStatus};
-pub use timestamp::Timestamp;
+#[cfg(feature = "mongodb")]
+pub(crate) use timestamp::civil_from_days;
+pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use topic::{InvalidTopic, Topic, TopicPattern, TopicSet};

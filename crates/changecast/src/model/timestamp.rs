@@ -1,8 +1,11 @@
 //! Wall-clock time, as entries and events carry it.
 
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 with milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +16,22 @@ impl Timestamp {
     #[must_use]
     pub fn until(self, now: Self) -> Duration {
         Duration::from_millis(now.0.saturating_sub(self.0))
+    }
+}
+
+/// The text is no RFC 3339 time after 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a time: expected RFC 3339, such as 2026-11-21T07:50:50Z")]
+pub struct InvalidTimestamp;
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    /// Reads RFC 3339; what is finer than a millisecond is cut off.
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let millis = time.unix_timestamp_nanos() / 1_000_000;
+        u64::try_from(millis).map(Self).map_err(|_| InvalidTimestamp)
     }
 }
 
@@ -39,19 +58,23 @@ impl Serialize for Timestamp {
     }
 }
 
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`, for days
-/// that are not before 1970.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
+/// The Gregorian date `days` after 1970-01-01 as (year, month, day).
+///
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`
+/// (<https://howardhinnant.github.io/date_algorithms.html>), here for days that are not negative.
+/// A year starts in March there, so that the leap day is its last; eras are 400 years.
+pub(crate) fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let since_march_0000 = days + 719_468;
+    let era = since_march_0000 / 146_097;
+    let day_of_era = since_march_0000 % 146_097;
     let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
 }
 
 #[cfg(test)]
@@ -67,6 +90,16 @@ mod tests {
             (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(Timestamp(millis).to_string(), text);
+            assert_eq!(text.parse(), Ok(Timestamp(millis)));
+        }
+    }
+
+    #[test]
+    fn any_rfc_3339_time_after_1970_is_read() {
+        assert_eq!("1970-01-01T01:00:00.0019+01:00".parse(), Ok(Timestamp(1)));
+        for text in ["", "yesterday", "1969-12-31T23:59:59Z", "2026-11-21", "2026-13-01T00:00:00Z"]
+        {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
     }
 }

@@ -85,6 +85,9 @@ pub enum InvalidTopic {
     /// A source's name with a dot would make its topics ambiguous.
     #[error("a source's name must not contain a dot")]
     DotInSource,
+    /// A star somewhere else than patterns have it.
+    #[error("a star stands alone (*) or after the last dot (shop.*)")]
+    Wildcard,
     /// Too long.
     #[error("longer than {} bytes", limits::TOPIC_BYTES_MAX)]
     TooLong,
@@ -131,6 +134,8 @@ impl TopicPattern {
                 check_text(prefix)?;
                 Ok(Self::Prefix(prefix.into()))
             }
+            // A collection may have a star in its name, but who writes one means a pattern.
+            _ if text.contains('*') => Err(InvalidTopic::Wildcard),
             _ => Topic::parse(text).map(Self::Exact),
         }
     }
@@ -189,6 +194,19 @@ impl TopicSet {
         patterns.sort();
         patterns.dedup();
         Self(patterns.into())
+    }
+
+    /// What this set or any of `patterns` chooses.
+    #[must_use]
+    pub fn with(&self, patterns: Vec<TopicPattern>) -> Self {
+        let all: Vec<_> = self.0.iter().cloned().chain(patterns).collect();
+        if all.is_empty() { self.clone() } else { Self::new(all) }
+    }
+
+    /// What the set chooses by other patterns than these; nothing, where none is left.
+    #[must_use]
+    pub fn without(&self, patterns: &[TopicPattern]) -> Self {
+        Self(self.0.iter().filter(|known| !patterns.contains(known)).cloned().collect())
     }
 
     /// The patterns.
@@ -251,6 +269,8 @@ mod tests {
             (".x", InvalidTopic::EmptySource),
             ("x.", InvalidTopic::EmptyCollection),
             (".*", InvalidTopic::EmptySource),
+            ("a.b*", InvalidTopic::Wildcard),
+            ("a.*.b", InvalidTopic::Wildcard),
             ("a.\n", InvalidTopic::ControlCharacter),
             (&long, InvalidTopic::TooLong),
         ] {

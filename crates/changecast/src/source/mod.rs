@@ -23,7 +23,7 @@ use crate::model::{Position, TopicSet};
 
 pub use documents::{Documents, DocumentsError, Write, Written};
 pub use error::{Remedy, SourceError};
-pub use runner::run;
+pub use runner::start;
 pub use stream::{ChangeStream, Delivery, DeliverySender};
 
 /// One watched database.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::{ChangeStream, Delivery, Remedy, Source, SourceError, WatchOptions};
 use crate::board::Board;
+use crate::failpoint;
 use crate::limits;
 use crate::log::{Batch, Log, LogError, PositionUpdate};
 use crate::model::{
@@ -23,17 +24,20 @@ use crate::model::{
 };
 use crate::telemetry::Telemetry;
 
-/// Puts `source` on the board at once; the future runs it until `stop` is cancelled. Nothing else
-/// ends it.
-pub fn run(
+/// Puts `source` on the board; the future that this returns runs it until `stop` is cancelled.
+/// Nothing else ends it.
+pub async fn start(
     source: Arc<dyn Source>,
     log: Arc<dyn Log>,
     board: Board,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
+    // Known before anybody looks: a source that has a position misses nothing while it is away. A
+    // log that cannot be read now is the runner's to report.
+    let is_positioned = matches!(log.position(source.name()).await, Ok(Some(_)));
     let runner = Runner { source, log, board, telemetry };
-    runner.register();
+    runner.register(is_positioned);
     async move {
         // The runner's own awaits are all safe to drop: an append under way is stored or not, and
         // the stored position says which.
@@ -67,13 +71,13 @@ impl From<LogError> for Fault {
 }
 
 impl Runner {
-    fn register(&self) {
+    fn register(&self, positioned: bool) {
         self.board.add(SourceStatus {
             name: Arc::clone(self.source.name()),
             kind: self.source.kind(),
             topics: self.source.topics(),
             state: SourceState::Connecting,
-            positioned: false,
+            positioned,
             error: None,
             remedy: None,
             since: now(),
@@ -162,9 +166,11 @@ impl Runner {
         let source = Arc::clone(self.source.name());
         self.log.append(Batch { source, bodies, position: position.clone() }).await?;
         self.telemetry.changes_appended(self.source.name(), change_count);
+        failpoint::hit("runner.after_append");
         if let PositionUpdate::Set(position) = &position {
             self.source.acknowledge(position).await;
         }
+        failpoint::hit("runner.after_acknowledge");
         Ok(())
     }
 

@@ -51,6 +51,9 @@ pub(super) struct Metrics {
     pub(super) subscribers: Family<TransportLabel, Gauge>,
     pub(super) delivered: Family<TransportLabel, Counter>,
     pub(super) subscriber_gaps: Family<TransportLabel, Counter>,
+    pub(super) subscribers_cut: Counter,
+    pub(super) log_pages_read: Counter,
+    pub(super) held_bytes: Gauge,
     pub(super) connections: Gauge,
     pub(super) connections_refused: Counter,
     pub(super) requests: Family<StatusLabel, Counter>,
@@ -70,6 +73,9 @@ impl Default for Metrics {
             subscribers: Default::default(),
             delivered: Default::default(),
             subscriber_gaps: Default::default(),
+            subscribers_cut: Default::default(),
+            log_pages_read: Default::default(),
+            held_bytes: Default::default(),
             connections: Default::default(),
             connections_refused: Default::default(),
             requests: Default::default(),
@@ -112,6 +118,21 @@ impl Default for Metrics {
             "subscriber_gaps",
             "Gaps told to subscribers",
             metrics.subscriber_gaps.clone(),
+        );
+        registry.register(
+            "subscribers_cut",
+            "Subscribers cut off because all together held too much unread",
+            metrics.subscribers_cut.clone(),
+        );
+        registry.register(
+            "log_pages_read",
+            "Pages of the log read for subscribers that were behind",
+            metrics.log_pages_read.clone(),
+        );
+        registry.register(
+            "held_bytes",
+            "Bytes handed to subscribers that they have not read yet",
+            metrics.held_bytes.clone(),
         );
         registry.register("connections", "Connections now", metrics.connections.clone());
         registry.register(

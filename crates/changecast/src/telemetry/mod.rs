@@ -95,6 +95,17 @@ impl Telemetry {
         self.metrics.subscriber_gaps.get_or_create(&TransportLabel { transport }).inc();
     }
 
+    /// A subscriber was cut off, since all of them hold more than they may.
+    pub(crate) fn subscriber_cut(&self) {
+        tracing::warn!("subscriber cut off, too much is held unread");
+        self.metrics.subscribers_cut.inc();
+    }
+
+    /// A page of the log was read for subscribers that are behind.
+    pub(crate) fn log_page_read(&self) {
+        self.metrics.log_pages_read.inc();
+    }
+
     /// A connection was accepted.
     pub(crate) fn connection_opened(&self) {
         self.metrics.connections.inc();
@@ -125,7 +136,8 @@ impl Telemetry {
     }
 
     /// Everything counted, as OpenMetrics text.
-    pub(crate) fn render(&self, log: crate::log::LogSize) -> String {
+    pub(crate) fn render(&self, log: crate::log::LogSize, held_bytes: usize) -> String {
+        self.metrics.held_bytes.set(i64::try_from(held_bytes).unwrap_or(i64::MAX));
         self.metrics.log_entries.set(i64::try_from(log.entry_count).unwrap_or(i64::MAX));
         self.metrics.log_bytes.set(i64::try_from(log.bytes).unwrap_or(i64::MAX));
         self.metrics.render()

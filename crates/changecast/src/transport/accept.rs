@@ -24,9 +24,13 @@ use super::stall::StallGuard;
 use crate::limits;
 use crate::telemetry::Telemetry;
 
-/// The address of the client, as a request extension.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+/// The connection that a request came on, as its extension.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// Cancelled to end the connection at once, whatever it is doing.
+    pub(super) cut: CancellationToken,
+}
 
 /// What all connections share.
 #[derive(Clone)]
@@ -77,10 +81,12 @@ async fn serve(
         tracing::debug!(%error, %peer, "socket option refused");
     }
     connections.telemetry.connection_opened();
+    let cut = CancellationToken::new();
+    let extension = Peer { address: peer, cut: cut.clone() };
     let router = connections.router.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(extension.clone());
         router.clone().call(request)
     });
     let connection = http1::Builder::new()
@@ -90,14 +96,16 @@ async fn serve(
         .serve_connection(TokioIo::new(StallGuard::new(stream)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = connections.closing.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let until_closed = async {
+        tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = connections.closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = outcome {
+    if let Some(Err(error)) = cut.run_until_cancelled(until_closed).await {
         // A client that went away, was too slow or did not speak HTTP: nobody's fault here.
         tracing::debug!(%error, %peer, "connection ended early");
     }

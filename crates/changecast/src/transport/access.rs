@@ -19,7 +19,7 @@ pub(super) async fn access(
     let method = request.method().clone();
     // The path only: a query may hold what is nobody else's business.
     let path = request.uri().path().to_owned();
-    let ip = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let ip = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
     let response = next.run(request).await;
     telemetry.request_answered(&crate::telemetry::Answered {
         status: response.status().as_u16(),

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 use crate::hub::{Control, Gap};
-use crate::model::{Change, EventId, SourceStatus};
+use crate::model::{Change, EventId, SourceStatus, TopicSet};
 
 /// `{"id":…,"topic":…,"change":…}`; the event's bytes go in as they are.
 pub(super) fn change(id: EventId, change: &Change, end: &str) -> Bytes {
@@ -28,6 +28,16 @@ pub(super) fn control(control: &Control, end: &str) -> Option<Bytes> {
         Control::Bye(_) => return None,
     };
     Some(Bytes::from(message + end))
+}
+
+/// The answer to a command that changed what is followed.
+pub(super) fn subscribed(position: EventId, topics: &TopicSet) -> String {
+    #[derive(Serialize)]
+    struct Subscribed {
+        topics: Vec<String>,
+    }
+    let topics = topics.patterns().iter().map(ToString::to_string).collect();
+    typed("subscribed", Some(position), &Subscribed { topics })
 }
 
 /// An error about something that the client sent.

@@ -114,5 +114,9 @@ pub(super) async fn topics(State(app): State<Arc<App>>) -> Json<serde_json::Valu
 
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], app.telemetry.render(app.log.size())).into_response()
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        app.telemetry.render(app.log.size(), app.hub.held_bytes()),
+    )
+        .into_response()
 }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod command;
 mod documents;
 mod frame;
 mod guard;

@@ -1,22 +1,27 @@
 //! What a subscriber asks for: the query parameters of `/events`, `/ws` and `/socket`.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, Uri};
 
 use super::problem::Problem;
-use crate::hub::Start;
+use crate::hub::{Mode, Start};
 use crate::limits;
 use crate::model::{EventId, TopicPattern, TopicSet};
 
 /// The parameters that are known; any other is refused, so that a typo fails loudly.
-const PARAMETERS: [&str; 5] = ["topic", "since", "last_event_id", "lastEventId", "bookmarks"];
+const PARAMETERS: [&str; 7] =
+    ["topic", "since", "mode", "wait", "bookmarks", "last_event_id", "lastEventId"];
 
 /// A checked request to follow.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) topics: TopicSet,
     pub(super) start: Start,
+    pub(super) mode: Mode,
+    /// How long a long poll waits.
+    pub(super) wait: Option<Duration>,
     /// Whether bookmarks come as events, for clients that do not see an `id:`-only block.
     pub(super) bookmarks_as_events: bool,
 }
@@ -27,7 +32,7 @@ impl Request {
     /// A browser that reconnects repeats the URL and adds the header, so the header wins.
     pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut topics = Vec::new();
-        let mut start = None;
+        let (mut start, mut mode, mut wait) = (None, None, None);
         let mut bookmarks_as_events = false;
         let mut resumed = resume_header(headers);
         let query = uri.query().unwrap_or("").as_bytes();
@@ -35,6 +40,8 @@ impl Request {
             match &*name {
                 "topic" => topics.push(read_topic(&value)?),
                 "since" => set_once(&mut start, read_since(&value)?, "since")?,
+                "mode" => set_once(&mut mode, read_mode(&value)?, "mode")?,
+                "wait" => set_once(&mut wait, read_wait(&value)?, "wait")?,
                 "last_event_id" | "lastEventId" if value.is_empty() => {}
                 "last_event_id" | "lastEventId" => {
                     resumed.get_or_insert_with(|| resume_from(&value));
@@ -49,7 +56,8 @@ impl Request {
             return Err(Problem::bad_request("topic", detail));
         }
         let start = resumed.or(start).unwrap_or(Start::Now);
-        Ok(Self { topics: TopicSet::new(topics), start, bookmarks_as_events })
+        let (topics, mode) = (TopicSet::new(topics), mode.unwrap_or_default());
+        Ok(Self { topics, start, mode, wait, bookmarks_as_events })
     }
 }
 
@@ -83,9 +91,31 @@ fn read_since(text: &str) -> Result<Start, Problem> {
         let range = format!("last:N takes a number from 0 to {}", limits::LAST_MAX);
         return count.map(Start::Last).ok_or_else(|| bad("since", text, range));
     }
-    let id = text.parse::<EventId>();
-    id.map(Start::After).map_err(|_| {
-        bad("since", text, "it takes now, earliest, last:N or an event id such as abcdefgh-42")
+    if let Ok(id) = text.parse() {
+        return Ok(Start::After(id));
+    }
+    // A plus sign that was not escaped arrives as a blank.
+    let time = text.replace(' ', "+").parse();
+    time.map(Start::Since).map_err(|_| {
+        let taken = "it takes now, earliest, last:N, an event id such as abcdefgh-42 or a time \
+                     such as 2026-11-21T07:50:50Z";
+        bad("since", text, taken)
+    })
+}
+
+fn read_mode(text: &str) -> Result<Mode, Problem> {
+    match text {
+        "queue" => Ok(Mode::Queue),
+        "latest" => Ok(Mode::Latest),
+        _ => Err(bad("mode", text, "it takes queue or latest")),
+    }
+}
+
+fn read_wait(text: &str) -> Result<Duration, Problem> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok().map(Duration::from_secs);
+    seconds.filter(|wait| *wait <= limits::POLL_MAX).ok_or_else(|| {
+        let most = limits::POLL_MAX.as_secs();
+        bad("wait", text, format!("it takes seconds, such as 30s, up to {most}s"))
     })
 }
 
@@ -140,6 +170,9 @@ mod tests {
         check_start("", None, Start::Now);
         check_start("since=earliest", None, Start::Earliest);
         check_start("since=last:5", None, Start::Last(5));
+        let time = crate::model::Timestamp(951_782_400_000);
+        check_start("since=2000-02-29T00:00:00Z", None, Start::Since(time));
+        check_start("since=2000-02-29T01:00:00+01:00", None, Start::Since(time));
         check_start("since=aaaaaaaa-7", None, Start::After(id(7)));
         check_start("lastEventId=aaaaaaaa-7", None, Start::After(id(7)));
     }

@@ -1,6 +1,7 @@
 //! The routes, and what their handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,8 +10,11 @@ use axum::http::{Method, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::accept::Peer;
 use super::access::access;
 use super::documents::{self, DocumentsMode};
 use super::guard::{Policy, guard};
@@ -19,10 +23,11 @@ use super::origin_frame::OriginFrame;
 use super::page::{self, PageConfig};
 use super::problem::Problem;
 use super::sse::{self, Sse};
-use super::websocket::{Handshake, OnText, WebSocket};
+use super::websocket::{Commands, Handshake, WebSocket};
 use super::{health, request};
 use crate::board::Board;
-use crate::hub::{Codec, Hub, HubError, Subscribe, Subscription};
+use crate::hub::{Codec, Hub, HubError, Span, Subscribe, Subscription};
+use crate::limits;
 use crate::log::Log;
 use crate::source::Source;
 use crate::telemetry::Telemetry;
@@ -86,13 +91,22 @@ pub fn router(app: Arc<App>, policy: Policy) -> Router {
 async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let wants_lines = ndjson::is_wanted(request.headers());
     let wanted = match request::Request::read(request.uri(), request.headers()) {
+        Ok(wanted) if wanted.wait.is_some() && !wants_lines => {
+            let detail = "wait= goes with the header Accept: application/x-ndjson";
+            return Problem::bad_request("wait", detail).into_response();
+        }
         Ok(wanted) => wanted,
         Err(problem) => return problem.into_response(),
     };
     let bookmarks_as_events = wanted.bookmarks_as_events;
     let codec: Arc<dyn Codec> =
         if wants_lines { Arc::new(Ndjson) } else { Arc::new(Sse { bookmarks_as_events }) };
-    match subscribe(&app, wanted, codec).await {
+    let now = Instant::now();
+    let span = match wanted.wait {
+        Some(wait) => Span::Poll(now + wait),
+        None => Span::Until(now + Duration::from_secs(fastrand::u64(limits::LIFE_SECONDS))),
+    };
+    match subscribe(&app, cut_of(&request), wanted, codec, span).await {
         Ok(subscription) if wants_lines => sse::stream(subscription, ndjson::CONTENT_TYPE),
         Ok(subscription) => sse::respond(subscription),
         Err(error) if wants_lines || request.method() == Method::HEAD => refuse(&error),
@@ -101,38 +115,50 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
 }
 
 async fn websocket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    upgrade(&app, request, Arc::new(WebSocket), OnText::Refuse).await
+    upgrade(&app, request, Arc::new(WebSocket), Commands::Obey).await
 }
 
 async fn socket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    upgrade(&app, request, Arc::new(OriginFrame), OnText::Ignore).await
+    upgrade(&app, request, Arc::new(OriginFrame), Commands::Ignore).await
 }
 
 async fn upgrade(
     app: &App,
     request: Request<Body>,
     codec: Arc<dyn Codec>,
-    on_text: OnText,
+    commands: Commands,
 ) -> Response {
     let checked = Handshake::check(request.headers()).and_then(|handshake| {
         Ok((handshake, request::Request::read(request.uri(), request.headers())?))
     });
     let (handshake, wanted) = match checked {
+        Ok((_, wanted)) if wanted.wait.is_some() => {
+            return Problem::bad_request("wait", "wait= is for NDJSON").into_response();
+        }
         Ok(checked) => checked,
         Err(problem) => return problem.into_response(),
     };
-    match subscribe(app, wanted, codec).await {
-        Ok(subscription) => handshake.accept(request, subscription, on_text, &app.tasks),
+    // Pings tell whether the client lives, so the connection needs no end of its own.
+    match subscribe(app, cut_of(&request), wanted, codec, Span::Endless).await {
+        Ok(subscription) => handshake.accept(request, subscription, commands, &app.tasks),
         Err(error) => refuse(&error),
     }
 }
 
+/// What ends the request's connection.
+fn cut_of(request: &Request<Body>) -> CancellationToken {
+    request.extensions().get::<Peer>().map(|peer| peer.cut.clone()).unwrap_or_default()
+}
+
 async fn subscribe(
     app: &App,
+    cut: CancellationToken,
     wanted: request::Request,
     codec: Arc<dyn Codec>,
+    span: Span,
 ) -> Result<Subscription, HubError> {
-    app.hub.subscribe(Subscribe { topics: wanted.topics, start: wanted.start, codec }).await
+    let request::Request { topics, start, mode, .. } = wanted;
+    app.hub.subscribe(Subscribe { topics, start, codec, mode, span, cut }).await
 }
 
 fn refuse(error: &HubError) -> Response {

@@ -15,8 +15,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::frame;
+use super::accept::Peer;
 use super::problem::Problem;
+use super::{command, frame};
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::limits;
 use crate::model::{Change, EventId};
@@ -41,12 +42,12 @@ impl Codec for WebSocket {
     }
 }
 
-/// What a client's text message gets.
+/// What becomes of a client's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnText {
-    /// An `error` message: no command is known.
-    Refuse,
-    /// Nothing: the original's protocol has no answers.
+pub(super) enum Commands {
+    /// They change what is followed.
+    Obey,
+    /// Nothing: the original's protocol has none.
     Ignore,
 }
 
@@ -85,19 +86,21 @@ impl Handshake {
         self,
         mut request: Request<Body>,
         subscription: Subscription,
-        on_text: OnText,
+        commands: Commands,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Response {
         let Ok(accept) = HeaderValue::from_str(&self.accept) else {
             return bad("Missing/Invalid WebSocket headers").into_response();
         };
+        let cut = request.extensions().get::<Peer>().map(|peer| peer.cut.clone());
         let upgrade = hyper::upgrade::on(&mut request);
-        tasks.spawn(async move {
+        let serving = async move {
             match upgrade.await {
-                Ok(upgraded) => Connection::open(upgraded, on_text).await.run(subscription).await,
+                Ok(upgraded) => Connection::open(upgraded, commands).await.run(subscription).await,
                 Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
             }
-        });
+        };
+        tasks.spawn(async move { cut.unwrap_or_default().run_until_cancelled(serving).await });
         let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -127,7 +130,7 @@ fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> boo
 
 struct Connection {
     socket: WebSocketStream<TokioIo<Upgraded>>,
-    on_text: OnText,
+    commands: Commands,
 }
 
 /// Why a connection ends.
@@ -139,7 +142,7 @@ enum End {
 }
 
 impl Connection {
-    async fn open(upgraded: Upgraded, on_text: OnText) -> Self {
+    async fn open(upgraded: Upgraded, commands: Commands) -> Self {
         // The library's own defaults cost 128 KiB for each idle connection.
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
@@ -149,7 +152,7 @@ impl Connection {
             .max_frame_size(Some(limits::WEBSOCKET_MESSAGE_BYTES_MAX));
         let io = TokioIo::new(upgraded);
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-        Self { socket, on_text }
+        Self { socket, commands }
     }
 
     async fn run(mut self, mut subscription: Subscription) {
@@ -160,7 +163,7 @@ impl Connection {
             // a half-read message stays in the socket's buffer.
             let outcome = tokio::select! {
                 output = subscription.next() => self.hand_out(output).await,
-                message = self.socket.next() => self.take_in(message).await,
+                message = self.socket.next() => self.take_in(message, &mut subscription).await,
                 _ = pings.tick() => self.send(vec![Message::Ping(Bytes::new())]).await,
             };
             if let Err(end) = outcome {
@@ -187,13 +190,21 @@ impl Connection {
         }
     }
 
-    async fn take_in(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+    async fn take_in(
+        &mut self,
+        message: Option<Result<Message, Error>>,
+        subscription: &mut Subscription,
+    ) -> Result<(), End> {
         match message {
             // The library answers pings and closes; both go out with the next write.
             Some(Ok(Message::Ping(_) | Message::Close(_))) => self.flush().await,
-            Some(Ok(Message::Text(_) | Message::Binary(_))) if self.on_text == OnText::Refuse => {
-                let refusal = frame::error("this connection takes no commands: choose by the URL");
-                self.send(vec![text(Bytes::from(refusal))]).await
+            Some(Ok(Message::Text(command))) if self.commands == Commands::Obey => {
+                let answer = command::obey(&command, subscription);
+                self.send(vec![text(Bytes::from(answer))]).await
+            }
+            Some(Ok(Message::Binary(_))) if self.commands == Commands::Obey => {
+                let answer = frame::error("commands are JSON texts");
+                self.send(vec![text(Bytes::from(answer))]).await
             }
             Some(Ok(_)) => Ok(()),
             Some(Err(error)) => Err(end_of(&error)),

@@ -86,6 +86,8 @@ fn telemetry_and_testing_stand_beside_the_levels() {
     refuses("server.rs", "use crate::testing::TestServer;", "for tests only");
     accepts("testing/mod.rs", "use crate::server::Server;");
     accepts("hub/tests/follow.rs", "use crate::testing::TestServer;");
+    accepts("log/sqlite/write.rs", "use crate::failpoint;");
+    refuses("model/topic.rs", "use crate::failpoint;", "no level");
 }
 
 #[test]

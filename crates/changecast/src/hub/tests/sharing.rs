@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::support::{TestCodec, TestHub, topics};
-use crate::hub::{Codec, HubError, Start, Subscribe};
+use crate::hub::{Codec, HubError, Mode, Span, Start, Subscribe};
 use crate::limits;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn an_entry_is_encoded_once_for_each_view_that_wants_it_not_for_each_subscriber() {
@@ -60,7 +61,14 @@ async fn g10_there_are_only_so_many_views_and_a_known_one_is_still_granted() {
     }
     let wanted = |patterns: &str| {
         let codec: Arc<dyn Codec> = Arc::<TestCodec>::clone(&codec);
-        Subscribe { topics: topics(patterns), start: Start::Now, codec }
+        Subscribe {
+            topics: topics(patterns),
+            start: Start::Now,
+            codec,
+            mode: Mode::Queue,
+            span: Span::Endless,
+            cut: CancellationToken::new(),
+        }
     };
     let refused = hub.hub.subscribe(wanted("one.more")).await.map(|_| ());
     assert!(matches!(refused, Err(HubError::TooManyViews)), "{refused:?}");

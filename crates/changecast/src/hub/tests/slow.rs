@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::support::{TestCodec, TestHub, Word, append};
-use crate::hub::{Codec, HubError, Start, Subscribe};
+use crate::hub::{Codec, HubError, Mode, Span, Start, Subscribe};
 use crate::limits;
 use crate::log::Retention;
 use crate::model::TopicSet;
+use tokio_util::sync::CancellationToken;
 
 const SIZE: usize = 64 << 10;
 /// Half as much again as a view's ring holds.
@@ -104,7 +105,14 @@ async fn draining_says_bye_to_everybody_ends_them_and_lets_no_other_in() {
     assert_eq!(fresh.heard, expected);
 
     let codec: Arc<dyn Codec> = codec;
-    let wanted = Subscribe { topics: TopicSet::all(), start: Start::Now, codec };
+    let wanted = Subscribe {
+        topics: TopicSet::all(),
+        start: Start::Now,
+        codec,
+        mode: Mode::Queue,
+        span: Span::Endless,
+        cut: CancellationToken::new(),
+    };
     let refused = hub.hub.subscribe(wanted).await.map(|_| ());
     assert!(matches!(refused, Err(HubError::Draining)), "{refused:?}");
 }

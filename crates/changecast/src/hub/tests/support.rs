@@ -11,12 +11,15 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::board::Board;
-use crate::hub::{Codec, Control, Hub, HubError, Output, Start, Subscribe, Subscription};
+use crate::hub::{
+    Codec, Control, Hub, HubError, Mode, Output, Span, Start, Subscribe, Subscription,
+};
 use crate::log::{
     Batch, Log, LogError, LogSize, MemoryLog, Page, PositionUpdate, Retention, TopicState,
 };
 use crate::model::{
-    Body, Change, Epoch, EventId, Op, Position, Seq, SourceGap, Topic, TopicPattern, TopicSet,
+    Body, Change, Epoch, EventId, Op, Position, Seq, SourceGap, Timestamp, Topic, TopicPattern,
+    TopicSet,
 };
 use crate::telemetry::Telemetry;
 
@@ -62,6 +65,10 @@ impl Log for TestLog {
     async fn place_of_last(&self, count: u32, topics: &TopicSet) -> Result<Seq, LogError> {
         tokio::task::yield_now().await;
         self.inner.place_of_last(count, topics).await
+    }
+
+    async fn place_of_time(&self, time: Timestamp) -> Result<Seq, LogError> {
+        self.inner.place_of_time(time).await
     }
 
     async fn position(&self, source: &str) -> Result<Option<Position>, LogError> {
@@ -183,7 +190,14 @@ impl TestHub {
         codec: &Arc<TestCodec>,
     ) -> Subscriber {
         let codec: Arc<dyn Codec> = Arc::<TestCodec>::clone(codec);
-        let wanted = Subscribe { topics: topics(patterns), start, codec };
+        let wanted = Subscribe {
+            topics: topics(patterns),
+            start,
+            codec,
+            mode: Mode::Queue,
+            span: Span::Endless,
+            cut: CancellationToken::new(),
+        };
         Subscriber::new(self.hub.subscribe(wanted).await.unwrap())
     }
 

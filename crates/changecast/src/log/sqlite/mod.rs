@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::recent::Recent;
 use super::{Batch, Log, LogError, LogSize, Page, Retention, TopicState};
 use crate::limits;
-use crate::model::{Epoch, Position, Seq, TopicSet};
+use crate::model::{Epoch, Position, Seq, Timestamp, TopicSet};
 use read::Readers;
 use write::{Command, Writer};
 
@@ -159,6 +159,11 @@ impl Log for SqliteLog {
         let scope = self.scope(Seq::ZERO, topics);
         let count = count.min(limits::LAST_MAX) as usize;
         self.readers.run(move |connection| read::place_of_last(connection, &scope, count)).await
+    }
+
+    async fn place_of_time(&self, time: Timestamp) -> Result<Seq, LogError> {
+        let upto = *self.shared.tail.borrow();
+        self.readers.run(move |connection| read::place_of_time(connection, time, upto)).await
     }
 
     async fn position(&self, source: &str) -> Result<Option<Position>, LogError> {

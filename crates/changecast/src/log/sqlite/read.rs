@@ -203,6 +203,34 @@ fn newest_gaps(connection: &Connection, scope: &Scope, count: usize) -> rusqlite
     Ok(seqs)
 }
 
+/// Halves the range of places until the first entry that is not older than `time` is found: times
+/// never fall, so no index is needed.
+pub(super) fn place_of_time(
+    connection: &Connection,
+    time: Timestamp,
+    upto: Seq,
+) -> rusqlite::Result<Seq> {
+    let mut next = connection
+        .prepare_cached("SELECT seq, time FROM entry WHERE seq > ? ORDER BY seq LIMIT 1")?;
+    // What is up to `older` is older or trimmed, what is after `newer` is not older.
+    let (mut older, mut newer) = (0, upto.0);
+    while older < newer {
+        let middle = older + (newer - older) / 2;
+        let found = next
+            .query_row(params![signed(middle)], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
+            .optional()?;
+        match found {
+            Some((seq, found)) if found < time.0 => older = seq,
+            _ => newer = middle,
+        }
+    }
+    let first: Option<i64> =
+        connection.prepare_cached("SELECT min(seq) FROM entry")?.query_row([], |row| row.get(0))?;
+    // Nothing is kept before the first entry, so that is where the trimmed part ends.
+    let trimmed = first.map_or(upto.0, |seq| seq.unsigned_abs() - 1);
+    Ok(Seq(older.max(trimmed)))
+}
+
 pub(super) fn position(
     connection: &Connection,
     source: &str,

@@ -14,6 +14,7 @@ use super::documents::{Checked, check_size};
 use super::merge_patch::merge;
 use super::object::Object;
 use super::stream::Wake;
+use crate::failpoint;
 use crate::limits;
 use crate::source::{DocumentsError, Written};
 
@@ -96,7 +97,9 @@ fn commit(
     if let Some(upto) = prune {
         forget(&transaction, upto)?;
     }
+    failpoint::hit("store.before_commit");
     transaction.commit()?;
+    failpoint::hit("store.after_commit");
     Ok(outcomes)
 }
 

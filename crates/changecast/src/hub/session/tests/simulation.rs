@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{epoch, foreign_epoch, jitter};
 use crate::hub::Control;
-use crate::hub::session::{Place, Session, Start, Step, Surroundings};
+use crate::hub::session::{Place, Session, Span, Start, Step, Surroundings, Terms};
 use crate::limits::BOOKMARK_EVERY;
 use crate::model::{EventId, Seq};
 
@@ -161,7 +161,7 @@ impl Client {
             Start::Last(_) => cursor_of_last.unwrap_or_default().0.max(world.trimmed()),
             Start::After(id) if id.epoch == epoch() && id.seq.0 <= world.tail() => id.seq.0,
             // Nothing of this log is known to the client.
-            Start::After(_) | Start::Unreadable => 0,
+            Start::After(_) | Start::Unreadable | Start::Since(_) => 0,
         };
         let session = open(world, start, cursor_of_last);
         let (words, last_written) = (Vec::new(), world.now);
@@ -352,7 +352,18 @@ impl Client {
 
 fn open(world: &World, start: &Start, cursor_of_last: Option<Seq>) -> Session {
     let around = world.around();
-    Session::open(start, world.place(), cursor_of_last, Vec::new(), &around, jitter())
+    Session::open(
+        Terms {
+            start: start.clone(),
+            place: world.place(),
+            cursor_of_start: cursor_of_last,
+            waiting: Vec::new(),
+            down: Vec::new(),
+            jitter: jitter(),
+            span: Span::Endless,
+        },
+        &around,
+    )
 }
 
 /// An id that this log never gave.

@@ -1,7 +1,7 @@
 //! Where a session starts, by what the client asked for and what the log still has.
 
 use super::{epoch, foreign_epoch, id, jitter, quiet_at};
-use crate::hub::session::{Place, Session, Start, Step};
+use crate::hub::session::{Place, Session, Span, Start, Step, Terms};
 use crate::hub::{Control, Gap, Hello};
 use crate::model::{EventId, Seq};
 
@@ -13,7 +13,18 @@ fn open(start: &Start, trimmed: u64, cursor_of_last: Option<u64>) -> (Hello, Opt
     let place = Place { epoch: epoch(), tail: Seq(TAIL), trimmed: Seq(trimmed) };
     let around = quiet_at(TAIL);
     let last = cursor_of_last.map(Seq);
-    let mut session = Session::open(start, place, last, Vec::new(), &around, jitter());
+    let mut session = Session::open(
+        Terms {
+            start: start.clone(),
+            place,
+            cursor_of_start: last,
+            waiting: Vec::new(),
+            down: Vec::new(),
+            jitter: jitter(),
+            span: Span::Endless,
+        },
+        &around,
+    );
     let Step::Say(Control::Hello(hello)) = session.step(&around) else {
         panic!("the first word is a hello")
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{epoch, id, jitter, quiet_at};
 use crate::hub::Control;
-use crate::hub::session::{Cause, Place, Session, Start, Step, Surroundings};
+use crate::hub::session::{Cause, Place, Session, Span, Start, Step, Surroundings, Terms};
 use crate::limits::BOOKMARK_EVERY;
 use crate::model::Seq;
 
@@ -13,7 +13,18 @@ fn following(seq: u64) -> (Session, Surroundings) {
     let around = quiet_at(seq);
     let place = Place { epoch: epoch(), tail: Seq(seq), trimmed: Seq::ZERO };
     let waiting = vec!["shop".into()];
-    let mut session = Session::open(&Start::Now, place, None, waiting, &around, jitter());
+    let mut session = Session::open(
+        Terms {
+            start: Start::Now,
+            place,
+            cursor_of_start: None,
+            waiting,
+            down: Vec::new(),
+            jitter: jitter(),
+            span: Span::Endless,
+        },
+        &around,
+    );
     let Step::Say(Control::Hello(hello)) = session.step(&around) else { panic!("hello first") };
     assert_eq!(hello.waiting, ["shop".into()]);
     assert_eq!(hello.retry, jitter().retry);
@@ -107,9 +118,68 @@ fn even_while_draining_the_first_word_is_hello_and_a_gap_is_told() {
     let around = Surroundings { draining: true, ..quiet_at(20) };
     let place = Place { epoch: epoch(), tail: Seq(20), trimmed: Seq(10) };
     let start = Start::After(id(3));
-    let mut session = Session::open(&start, place, None, Vec::new(), &around, jitter());
+    let mut session = Session::open(
+        Terms {
+            start,
+            place,
+            cursor_of_start: None,
+            waiting: Vec::new(),
+            down: Vec::new(),
+            jitter: jitter(),
+            span: Span::Endless,
+        },
+        &around,
+    );
     assert!(matches!(session.step(&around), Step::Say(Control::Hello(_))));
     assert!(matches!(session.step(&around), Step::Say(Control::Gap(_))));
     assert!(matches!(session.step(&around), Step::Say(Control::Bye(_))));
     assert!(matches!(session.step(&around), Step::End(Cause::Draining)));
+}
+
+/// A session that lasts for `span`, past its hello.
+fn lasting(span: impl FnOnce(tokio::time::Instant) -> Span) -> (Session, Surroundings) {
+    let around = quiet_at(5);
+    let place = Place { epoch: epoch(), tail: Seq(5), trimmed: Seq::ZERO };
+    let terms = Terms {
+        start: Start::Now,
+        place,
+        cursor_of_start: None,
+        waiting: Vec::new(),
+        down: Vec::new(),
+        jitter: jitter(),
+        span: span(around.now),
+    };
+    let mut session = Session::open(terms, &around);
+    assert!(matches!(session.step(&around), Step::Say(Control::Hello(_))));
+    (session, around)
+}
+
+#[test]
+fn a_poll_ends_with_a_bookmark_once_something_was_delivered_and_nothing_more_is_there() {
+    let (mut session, mut around) = lasting(|now| Span::Poll(now + Duration::from_secs(10)));
+    assert!(matches!(session.step(&around), Step::Wait(end) if end == around.now + Duration::from_secs(10)));
+    around.frames_upto = Seq(7);
+    assert!(matches!(session.step(&around), Step::Deliver(Seq(5))));
+    session.delivered(Seq(6), false, around.now);
+    assert!(matches!(session.step(&around), Step::Deliver(Seq(6))), "nothing for it yet");
+    session.delivered(Seq(7), true, around.now);
+    assert!(matches!(session.step(&around), Step::Say(Control::Bookmark(id)) if id.seq == Seq(7)));
+    assert!(matches!(session.step(&around), Step::End(Cause::Answered)));
+}
+
+#[test]
+fn a_poll_for_nothing_ends_with_a_bookmark_when_its_time_is_over() {
+    let (mut session, mut around) = lasting(|now| Span::Poll(now + Duration::from_secs(10)));
+    around.now += Duration::from_secs(10);
+    assert!(matches!(session.step(&around), Step::Say(Control::Bookmark(_))));
+    assert!(matches!(session.step(&around), Step::End(Cause::Answered)));
+}
+
+#[test]
+fn a_connection_that_has_lived_long_enough_is_asked_to_come_back() {
+    let (mut session, mut around) = lasting(|now| Span::Until(now + Duration::from_secs(10)));
+    assert!(matches!(session.step(&around), Step::Wait(end) if end == around.now + Duration::from_secs(10)));
+    around.now += Duration::from_secs(10);
+    assert!(matches!(session.step(&around), Step::Say(Control::Bye(retry)) if retry == jitter().retry));
+    assert!(matches!(session.step(&around), Step::End(Cause::Expired)));
 }

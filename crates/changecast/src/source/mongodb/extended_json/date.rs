@@ -1,6 +1,8 @@
 //! Milliseconds since 1970 as RFC 3339 text.
 //!
-//! Knows the calendar and nothing of BSON or JSON. Invariant: every `i64` has an answer.
+//! Knows nothing of BSON or JSON. Invariant: every `i64` has an answer.
+
+use crate::model::civil_from_days;
 
 /// 9999-12-31T23:59:59.999Z, the last millisecond with a four-digit year.
 const MILLIS_MAX: u64 = 253_402_300_799_999;
@@ -27,25 +29,6 @@ pub(super) fn write_rfc3339(millis: i64, out: &mut Vec<u8>) -> bool {
     write_fraction(of_second, out);
     out.push(b'Z');
     true
-}
-
-/// The Gregorian date `days` after 1970-01-01 as (year, month, day).
-///
-/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>), here for days that are not negative.
-/// A year starts in March there, so that the leap day is its last; eras are 400 years.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let since_march_0000 = days + 719_468;
-    let era = since_march_0000 / 146_097;
-    let day_of_era = since_march_0000 % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
 }
 
 /// `.1`, `.12` or `.123`; nothing for a whole second.

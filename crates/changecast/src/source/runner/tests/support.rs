@@ -12,9 +12,9 @@ use crate::board::Board;
 use crate::log::{
     Batch, Log, LogError, LogSize, MemoryLog, Page, PositionUpdate, Retention, TopicState,
 };
-use crate::model::{Body, Epoch, Position, Seq, SourceStatus, TopicSet};
+use crate::model::{Body, Epoch, Position, Seq, SourceStatus, Timestamp, TopicSet};
 use crate::source::scripted::{Event, Journal, Moved, Scripted, Watch, number_of, text};
-use crate::source::{SourceError, run};
+use crate::source::{SourceError, start};
 use crate::telemetry::Telemetry;
 
 /// Notes each append; the next `failures` of them fail.
@@ -84,6 +84,10 @@ impl Log for JournalLog {
         self.inner.place_of_last(count, topics).await
     }
 
+    async fn place_of_time(&self, time: Timestamp) -> Result<Seq, LogError> {
+        self.inner.place_of_time(time).await
+    }
+
     async fn position(&self, source: &str) -> Result<Option<Position>, LogError> {
         self.inner.position(source).await
     }
@@ -128,7 +132,7 @@ impl Running {
         let source = Arc::new(Scripted::new(script, journal.clone()));
         let shared: Arc<dyn Log> = Arc::<JournalLog>::clone(&log);
         let telemetry = Arc::new(Telemetry::new());
-        let runner = run(source, shared, board.clone(), telemetry, stop.clone());
+        let runner = start(source, shared, board.clone(), telemetry, stop.clone()).await;
         Self { journal, log, board, stop, task: tokio::spawn(runner) }
     }
 
