@@ -157,7 +157,9 @@ fn lasting(span: impl FnOnce(tokio::time::Instant) -> Span) -> (Session, Surroun
 #[test]
 fn a_poll_ends_with_a_bookmark_once_something_was_delivered_and_nothing_more_is_there() {
     let (mut session, mut around) = lasting(|now| Span::Poll(now + Duration::from_secs(10)));
-    assert!(matches!(session.step(&around), Step::Wait(end) if end == around.now + Duration::from_secs(10)));
+    assert!(
+        matches!(session.step(&around), Step::Wait(end) if end == around.now + Duration::from_secs(10))
+    );
     around.frames_upto = Seq(7);
     assert!(matches!(session.step(&around), Step::Deliver(Seq(5))));
     session.delivered(Seq(6), false, around.now);
@@ -178,8 +180,12 @@ fn a_poll_for_nothing_ends_with_a_bookmark_when_its_time_is_over() {
 #[test]
 fn a_connection_that_has_lived_long_enough_is_asked_to_come_back() {
     let (mut session, mut around) = lasting(|now| Span::Until(now + Duration::from_secs(10)));
-    assert!(matches!(session.step(&around), Step::Wait(end) if end == around.now + Duration::from_secs(10)));
+    assert!(
+        matches!(session.step(&around), Step::Wait(end) if end == around.now + Duration::from_secs(10))
+    );
     around.now += Duration::from_secs(10);
-    assert!(matches!(session.step(&around), Step::Say(Control::Bye(retry)) if retry == jitter().retry));
+    assert!(
+        matches!(session.step(&around), Step::Say(Control::Bye(retry)) if retry == jitter().retry)
+    );
     assert!(matches!(session.step(&around), Step::End(Cause::Expired)));
 }
