@@ -18,6 +18,7 @@ mod follow;
 mod guard;
 mod health;
 mod logging;
+mod loss;
 mod mongodb;
 mod page;
 mod restart;

@@ -2,6 +2,7 @@
 
 mod change;
 mod http;
+mod mongo_double;
 mod mongod;
 mod ndjson;
 mod other_program;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub(crate) use change::{Change, Entry, numbers};
 pub(crate) use http::{Answer, Body, Connection, exchange};
+pub(crate) use mongo_double::{At, Fault, MongoDouble, NAMESPACE, Start};
 pub(crate) use mongod::{Mongod, insert_surely, shared_mongo, until};
 pub(crate) use ndjson::NdjsonClient;
 pub(crate) use other_program::OtherProgram;

@@ -128,11 +128,17 @@ impl Runner {
             self.append(Vec::new(), PositionUpdate::Set(position)).await?;
         }
         self.say_live();
-        backoff.reset();
-        self.follow(&mut stream).await
+        let opened = Instant::now();
+        let outcome = self.follow(&mut stream, backoff).await;
+        if opened.elapsed() >= limits::BACKOFF_MAX {
+            backoff.reset();
+        }
+        outcome
     }
 
-    async fn follow(&self, stream: &mut ChangeStream) -> Result<(), Fault> {
+    /// Only a change, or time that passes, shows that the stream is well: one that breaks as soon as
+    /// it is open, with a gap each time, must come ever less often.
+    async fn follow(&self, stream: &mut ChangeStream, backoff: &mut Backoff) -> Result<(), Fault> {
         let mut idle = IdlePosition::default();
         loop {
             let first = tokio::select! {
@@ -153,6 +159,7 @@ impl Runner {
                 let update = batch.position.map_or(PositionUpdate::Keep, PositionUpdate::Set);
                 self.append(batch.bodies, update).await?;
                 self.note_change();
+                backoff.reset();
             }
             if let Some(error) = error {
                 return Err(error.into());

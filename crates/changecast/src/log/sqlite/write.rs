@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::schema::{KIND_CHANGE, KIND_GAP, signed, unsigned};
 use super::{Shared, storage};
-use crate::limits;
 use crate::log::{Batch, LogError, LogSize, PositionUpdate, Retention, TopicState};
 use crate::model::{Body, Change, Entry, Seq, SourceGap, Timestamp};
+use crate::{failpoint, limits};
 
 pub(super) enum Command {
     Append { batch: Batch, reply: oneshot::Sender<Result<Seq, LogError>> },
@@ -84,6 +84,7 @@ impl Writer {
 
     /// Writes `batches` as one transaction and, once it is durable, shows it.
     fn write(&mut self, batches: Vec<Batch>) -> rusqlite::Result<Seq> {
+        failpoint::hit("log.before_append");
         let tail = *self.shared.tail.borrow();
         let now = Timestamp::from(SystemTime::now()).max(self.last_time);
         let size = self.shared.status().size;
@@ -94,9 +95,13 @@ impl Writer {
         }
         group.trim(&self.retention)?;
         let written = group.finish()?;
+        failpoint::hit("log.before_commit");
         transaction.commit()?;
+        failpoint::hit("log.after_commit");
         self.last_time = now;
-        Ok(self.show(written))
+        let tail = self.show(written);
+        failpoint::hit("log.after_show");
+        Ok(tail)
     }
 
     fn show(&self, written: Written) -> Seq {

@@ -132,6 +132,10 @@ impl MongoConfig {
         options.app_name.get_or_insert_with(|| "changecast".into());
         options.server_selection_timeout.get_or_insert(SERVER_SELECTION_TIMEOUT);
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+        // When the driver (3.9.1) resumes a stream and has to ask twice for it, it has forgotten the
+        // token by then: it starts from now, or once more from where it first started. Our own
+        // retries do not.
+        options.retry_reads = Some(false);
         Ok(options)
     }
 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use mongodb::Database;
 use mongodb::action::Watch;
-use mongodb::bson::RawDocumentBuf;
+use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::change_stream::ChangeStream;
 
 use super::config::{FullDocument, FullDocumentBeforeChange};
 use super::decode::Decoder;
 use super::errors::Hosts;
-use super::position::{Place, Positions, Start, Token};
+use super::position::{self, Place, Positions, Start, Token};
 use super::scope::Watched;
 use crate::source::{Delivery, DeliverySender, SourceError};
 use crate::telemetry::Telemetry;
@@ -24,6 +24,10 @@ use crate::telemetry::Telemetry;
 /// How long the server waits for a change before it answers that there is none: each answer tells a
 /// newer position, and lets the task see whether anybody still listens.
 const AWAIT_TIME: Duration = Duration::from_secs(1);
+
+/// How many answers without a newer position make the follower look at the server's clock: a member
+/// of a replica set writes at least every ten seconds.
+const STALLED_ANSWERS: u32 = 12;
 
 pub(super) type Cursor = ChangeStream<RawDocumentBuf>;
 
@@ -85,6 +89,8 @@ pub(super) struct Follower {
     start: Start,
     /// Whether the cursor has brought anything since it was opened.
     is_fruitful: bool,
+    /// Answers since the position last moved.
+    stalled: u32,
     decoder: Decoder,
     telemetry: Arc<Telemetry>,
 }
@@ -99,7 +105,8 @@ impl Follower {
     ) -> Self {
         let decoder = Decoder::new(Arc::clone(&opener.watched));
         let telemetry = Arc::clone(telemetry);
-        Self { opener, cursor, positions, start, is_fruitful: false, decoder, telemetry }
+        let (is_fruitful, stalled) = (false, 0);
+        Self { opener, cursor, positions, start, is_fruitful, stalled, decoder, telemetry }
     }
 
     /// Ends when nobody listens any more, or after an error.
@@ -122,7 +129,15 @@ impl Follower {
         let event = self.cursor.next_if_any().await;
         match event.map_err(|error| self.opener.hosts.explain(&error))? {
             Some(event) => self.take_event(&event),
-            None if self.cursor.is_alive() => Ok(self.take_idle_token()),
+            None if self.cursor.is_alive() => {
+                let delivery = self.take_idle_token();
+                self.stalled = if delivery.is_some() { 0 } else { self.stalled + 1 };
+                if self.stalled >= STALLED_ANSWERS {
+                    self.stalled = 0;
+                    self.check_clock().await?;
+                }
+                Ok(delivery)
+            }
             None => self.reopen().await.map(|()| None),
         }
     }
@@ -133,6 +148,7 @@ impl Follower {
             return Err(SourceError::Unavailable(problem));
         };
         self.is_fruitful = true;
+        self.stalled = 0;
         if !self.start.is_new(&token) {
             return Ok(None);
         }
@@ -158,6 +174,14 @@ impl Follower {
         let position = self.positions.after(&token);
         self.start.place = Place::After(token);
         Some(Delivery { change: None, position: Some(position) })
+    }
+
+    /// The driver resumes by itself, also on a server that was restored from a backup meanwhile, and
+    /// which would then be silent about all it does until it reaches the token's time.
+    async fn check_clock(&mut self) -> Result<(), SourceError> {
+        let hello = self.opener.database.run_command(doc! { "hello": 1 }).await;
+        let hello = hello.map_err(|error| self.opener.hosts.explain(&error))?;
+        position::check_clock(&hello, &self.start.place)
     }
 
     /// The server ends a stream when what it watches is dropped or renamed; what follows under the

@@ -1,0 +1,22 @@
+//! What it shares with the other tests.
+
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "../support/mongod.rs"]
+mod mongod;
+#[path = "../support/proxy.rs"]
+mod proxy;
+
+use std::time::Duration;
+
+pub(crate) use mongod::Mongod;
+pub(crate) use proxy::{Flow, Proxy};
+
+/// How long anything may take before it is called missing: far more than it ever takes, so that a
+/// busy machine fails nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for what has to come.
+pub(crate) async fn soon<T>(what: &str, coming: impl IntoFuture<Output = T>) -> T {
+    let outcome = tokio::time::timeout(PATIENCE, coming).await;
+    outcome.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain: {what}"))
+}
