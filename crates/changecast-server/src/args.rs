@@ -5,10 +5,13 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
+
+use crate::age::Age;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +68,23 @@ pub(crate) struct ServeArguments {
     /// Directory of the log and the embedded store [default: ./changecast-data]
     #[arg(long, env = "CHANGECAST_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+
+    /// Bytes the log keeps; the oldest changes go first [default: 1073741824]
+    #[arg(long, env = "CHANGECAST_RETENTION_BYTES", value_name = "BYTES")]
+    pub(crate) retention_bytes: Option<NonZeroU64>,
+
+    /// Changes the log keeps [default: 10000000]
+    #[arg(long, env = "CHANGECAST_RETENTION_ENTRIES", value_name = "N")]
+    pub(crate) retention_entries: Option<NonZeroU64>,
+
+    /// How long the log keeps a change, such as 7d, 12h, 30m or 90s [default: 7d]
+    #[arg(long, env = "CHANGECAST_RETENTION_AGE", value_name = "AGE")]
+    pub(crate) retention_age: Option<Age>,
+
+    /// Whether each write waits for the disk: normal is faster, and a power failure, not a mere
+    /// crash, makes clients load everything anew [default: full]
+    #[arg(long, env = "CHANGECAST_DURABILITY", value_name = "MODE")]
+    pub(crate) durability: Option<Durability>,
 
     /// TOML file with any of these, and [[source]] tables
     #[arg(long, env = "CHANGECAST_CONFIG", value_name = "FILE")]
@@ -136,6 +156,13 @@ pub(crate) enum Documents {
     Off,
     Read,
     Write,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    Full,
+    Normal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -1,13 +1,16 @@
 //! What the command line, the environment and the file add up to, checked and typed.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use changecast::log::{self, LogOptions, Retention};
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::age::Age;
 use crate::args::{
-    Arguments, Documents, Level, LogFormat, LoggingArguments, RotateMode, RotateWhen,
+    Arguments, Documents, Durability, Level, LogFormat, LoggingArguments, RotateMode, RotateWhen,
     ServeArguments, Verb,
 };
 use crate::sources::SourceConfig;
@@ -21,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) data: Data,
+    pub(crate) log: LogOptions,
     pub(crate) sources: Vec<SourceConfig>,
     pub(crate) documents: Documents,
     pub(crate) allow_origin: Vec<String>,
@@ -64,6 +68,10 @@ struct File {
     #[serde(default)]
     ns: Vec<String>,
     data: Option<PathBuf>,
+    retention_bytes: Option<NonZeroU64>,
+    retention_entries: Option<NonZeroU64>,
+    retention_age: Option<Age>,
+    durability: Option<Durability>,
     cache_size: Option<u32>,
     documents: Option<Documents>,
     #[serde(default)]
@@ -111,6 +119,7 @@ impl Config {
             None => Data::Directory("changecast-data".into()),
         };
         let sources = sources(&given, &file)?;
+        let log = log_options(&given, &file);
         let debug = given.debug.or(file.debug).unwrap_or(false);
         let logging = Logging::of(given.logging.clone(), file.logging_part(), debug);
         let origins = first_given(given.allow_origin, file.allow_origin);
@@ -121,6 +130,7 @@ impl Config {
             address: given.address.or(file.address).unwrap_or(Ipv4Addr::LOCALHOST.into()),
             port: given.port.or(file.port).unwrap_or(8888),
             data,
+            log,
             sources,
             documents: given.documents.or(file.documents).unwrap_or(Documents::Off),
             allow_origin: origins,
@@ -130,6 +140,23 @@ impl Config {
             logging,
         })
     }
+}
+
+fn log_options(given: &ServeArguments, file: &File) -> LogOptions {
+    let known = Retention::default();
+    let bytes = given.retention_bytes.or(file.retention_bytes);
+    let entries = given.retention_entries.or(file.retention_entries);
+    let age = given.retention_age.or(file.retention_age);
+    let retention = Retention {
+        bytes_max: bytes.map_or(known.bytes_max, NonZeroU64::get),
+        entries_max: entries.map_or(known.entries_max, NonZeroU64::get),
+        age_max: age.map_or(known.age_max, |age| age.0),
+    };
+    let durability = match given.durability.or(file.durability).unwrap_or(Durability::Full) {
+        Durability::Full => log::Durability::Full,
+        Durability::Normal => log::Durability::Normal,
+    };
+    LogOptions { retention, durability, ..LogOptions::default() }
 }
 
 fn sources(given: &ServeArguments, file: &File) -> Result<Vec<SourceConfig>, Failure> {
@@ -272,7 +299,27 @@ fn nearest_name(message: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest_name;
+    use std::time::Duration;
+
+    use super::{Age, Durability, File, ServeArguments, log, log_options, nearest_name};
+
+    #[test]
+    fn what_the_log_keeps_comes_from_flags_then_the_file_then_the_defaults() {
+        let file = "retention_age = \"90s\"\nretention_entries = 5\ndurability = \"normal\"";
+        let file: File = toml::from_str(file).expect("a file");
+        let given = ServeArguments {
+            retention_age: Some(Age(Duration::from_secs(7))),
+            ..ServeArguments::default()
+        };
+        let options = log_options(&given, &file);
+        assert_eq!(options.retention.age_max, Duration::from_secs(7));
+        assert_eq!(options.retention.entries_max, 5);
+        assert_eq!(options.retention.bytes_max, 1 << 30);
+        assert_eq!(options.durability, log::Durability::Normal);
+        let given =
+            ServeArguments { durability: Some(Durability::Full), ..ServeArguments::default() };
+        assert_eq!(log_options(&given, &file).durability, log::Durability::Full);
+    }
 
     #[test]
     fn a_misspelt_key_is_recognised() {

@@ -1,5 +1,6 @@
 //! The `changecast` command: reads arguments and configuration, then hands over to the library.
 
+mod age;
 mod args;
 mod banner;
 mod config;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use changecast::log::{Retention, SqliteLog};
+use changecast::log::SqliteLog;
 use changecast::server::{Server, ServerConfig};
 use changecast::telemetry::Telemetry;
 use changecast::transport::{DocumentsMode, PageConfig, Policy};
@@ -43,7 +43,7 @@ async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
         TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
     let log_file = data.join("log.db");
-    let log = SqliteLog::open(&log_file, Retention::default())
+    let log = SqliteLog::open_with(&log_file, config.log)
         .map_err(|error| Failure::Run(format!("cannot open {}: {error}", log_file.display())))?;
     let telemetry = Arc::new(Telemetry::new());
     let banner = Banner {

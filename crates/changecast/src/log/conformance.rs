@@ -2,6 +2,9 @@
 //! closed and opened again, so that every read comes from the file.
 
 mod crash;
+mod damage;
+mod epochs;
+mod faults;
 mod order;
 mod random;
 mod retention;
@@ -51,6 +54,8 @@ conformance! {
     order::oversized as g8_an_oversized_entry_is_refused_and_others_are_not,
     retention::by_count as g10_retention_by_count_forgets_the_oldest,
     retention::by_bytes as g10_retention_by_bytes_forgets_the_oldest,
+    retention::by_age as g10_retention_by_age_forgets_the_oldest,
+    retention::by_age_while_quiet as g10_retention_by_age_forgets_while_nobody_appends,
     retention::quiet_topic as g2_a_quiet_topic_reports_no_loss_and_a_trimmed_one_does,
     retention::trimmed_gap as g2_a_trimmed_gap_counts_as_loss_for_everybody,
 }

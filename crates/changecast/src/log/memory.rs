@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::recent::Recent;
-use super::{Batch, Log, LogError, LogSize, Page, PositionUpdate, Retention, TopicState};
+use super::{Batch, Clock, Log, LogError, LogSize, Page, PositionUpdate, Retention, TopicState};
 use crate::limits;
 use crate::model::{Body, Entry, Epoch, Position, Seq, Timestamp, TopicSet};
 
@@ -16,6 +15,7 @@ use crate::model::{Body, Entry, Epoch, Position, Seq, Timestamp, TopicSet};
 pub struct MemoryLog {
     epoch: Epoch,
     retention: Retention,
+    clock: Clock,
     tail: watch::Sender<Seq>,
     /// A std mutex: held for short, never across an await.
     state: Mutex<State>,
@@ -36,16 +36,26 @@ impl MemoryLog {
     /// An empty log, with a new epoch.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
+        Self::with_clock(retention, Clock::default())
+    }
+
+    /// The same, with the time told by `clock`.
+    #[must_use]
+    pub fn with_clock(retention: Retention, clock: Clock) -> Self {
         Self {
             epoch: Epoch::from_random(fastrand::u64(..)),
             retention,
+            clock,
             tail: watch::Sender::new(Seq::ZERO),
             state: Mutex::default(),
         }
     }
 
+    /// The state at this time: what has become too old in the meantime is gone.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.trim(&self.retention, self.clock.now());
+        state
     }
 }
 
@@ -67,9 +77,11 @@ impl State {
         self.kept.push(Arc::new(entry));
     }
 
-    fn trim(&mut self, retention: &Retention) {
+    fn trim(&mut self, retention: &Retention, now: Timestamp) {
+        let oldest = retention.oldest(now);
         while self.kept.entry_count() as u64 > retention.entries_max
             || self.kept.bytes() as u64 > retention.bytes_max
+            || self.kept.iter().next().is_some_and(|entry| entry.time < oldest)
         {
             let Some(entry) = self.kept.pop() else { return };
             match &entry.body {
@@ -108,7 +120,7 @@ impl Log for MemoryLog {
 
     async fn append(&self, batch: Batch) -> Result<Seq, LogError> {
         super::check_weights(&batch)?;
-        let now = SystemTime::now().into();
+        let now = self.clock.now();
         let mut state = self.lock();
         if state.closed {
             return Err(LogError::Closed);
@@ -125,7 +137,7 @@ impl Log for MemoryLog {
                 state.positions.remove(&batch.source);
             }
         }
-        state.trim(&self.retention);
+        state.trim(&self.retention, now);
         let tail = state.kept.tail();
         // Sent under the lock: two appends must not swap their tails.
         self.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);

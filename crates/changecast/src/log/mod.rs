@@ -10,6 +10,7 @@
 //! | each topic's last trimmed `seq` is kept | a quiet topic never reports a gap it does not have (G2) |
 //! | readers page, and wait on [`Log::tail`] | one code path from the oldest entry to the newest |
 
+mod clock;
 mod memory;
 mod recent;
 mod sqlite;
@@ -18,12 +19,14 @@ mod sqlite;
 mod conformance;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use clock::Clock;
 pub use memory::MemoryLog;
-pub use sqlite::SqliteLog;
+pub use sqlite::{Durability, LogOptions, SqliteLog};
 
 use crate::limits;
 use crate::model::{Body, Entry, Epoch, Position, Seq, Timestamp, Topic, TopicSet};
@@ -84,6 +87,10 @@ pub trait Log: Send + Sync + 'static {
 
     /// What the log holds.
     fn size(&self) -> LogSize;
+
+    /// Does now what the log does by itself now and then: forgets entries that have become too old,
+    /// and after a failed write tries whether writing works again.
+    async fn tend(&self) {}
 
     /// Writes what is queued and closes the storage; later appends fail.
     async fn close(&self);
@@ -152,11 +159,25 @@ pub struct Retention {
     pub entries_max: u64,
     /// Bytes, by [`Entry::weight`].
     pub bytes_max: u64,
+    /// Time since the log took an entry in.
+    pub age_max: Duration,
+}
+
+impl Retention {
+    /// What is older than this at `now` is not kept.
+    fn oldest(&self, now: Timestamp) -> Timestamp {
+        let age_max = u64::try_from(self.age_max.as_millis()).unwrap_or(u64::MAX);
+        Timestamp(now.0.saturating_sub(age_max))
+    }
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { entries_max: limits::LOG_ENTRIES_MAX, bytes_max: limits::LOG_BYTES_MAX }
+        Self {
+            entries_max: limits::LOG_ENTRIES_MAX,
+            bytes_max: limits::LOG_BYTES_MAX,
+            age_max: limits::LOG_AGE_MAX,
+        }
     }
 }
 

@@ -113,6 +113,20 @@ impl PageBuilder {
         self.entries.push(entry);
     }
 
+    pub(super) fn has_before(&self, seq: Seq) -> bool {
+        self.entries.first().is_some_and(|entry| entry.seq < seq)
+    }
+
+    /// Forgets what lies up to `seq`.
+    pub(super) fn skip(&mut self, seq: Seq) {
+        self.entries.retain(|entry| entry.seq > seq);
+    }
+
+    /// Forgets what lies at or after `seq`.
+    pub(super) fn cut(&mut self, seq: Seq) {
+        self.entries.retain(|entry| entry.seq < seq);
+    }
+
     pub(super) fn finish(self, covered: Seq) -> Page {
         Page { entries: self.entries, covered, lost_to: None }
     }

@@ -50,8 +50,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn retention() -> impl Strategy<Value = Retention> {
-    (1..40_u64, 200..8_000_u64)
-        .prop_map(|(entries_max, bytes_max)| Retention { entries_max, bytes_max })
+    (1..40_u64, 200..8_000_u64).prop_map(|(entries_max, bytes_max)| Retention {
+        entries_max,
+        bytes_max,
+        ..Default::default()
+    })
 }
 
 /// All that was ever appended; an entry's place is its index plus one.

@@ -1,12 +1,17 @@
 //! Trimming: what goes, what stays, and who is told.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use super::support::{
     Kind, batch, batch_at, change, changes, gap, read_all, seqs, tail_of, topics,
 };
-use crate::log::{Log, LogSize, Retention};
-use crate::model::{Position, Seq, TopicSet};
+use crate::log::{Clock, Log, LogSize, Retention};
+use crate::model::{Position, Seq, Timestamp, TopicSet};
 
-const UNLIMITED: Retention = Retention { entries_max: u64::MAX, bytes_max: u64::MAX };
+const UNLIMITED: Retention =
+    Retention { entries_max: u64::MAX, bytes_max: u64::MAX, age_max: Duration::MAX };
 
 fn keep_entries(entries_max: u64) -> Retention {
     Retention { entries_max, ..UNLIMITED }
@@ -103,4 +108,47 @@ pub(super) async fn trimmed_gap(kind: &Kind) {
         assert!(log.read(Seq(1), &set).await.unwrap().lost_to >= Some(Seq(2)), "{set}");
     }
     assert_eq!(log.read(Seq(2), &topics("c.*")).await.unwrap().lost_to, None);
+}
+
+/// A clock that the test sets, in hours.
+fn hand_set() -> (Arc<AtomicU64>, Clock) {
+    let hours = Arc::new(AtomicU64::new(1_000));
+    let shown = Arc::clone(&hours);
+    (hours, Clock::new(move || Timestamp(shown.load(Ordering::Relaxed) * 3_600_000)))
+}
+
+pub(super) async fn by_age(kind: &Kind) {
+    let (hours, clock) = hand_set();
+    let retention = Retention { age_max: Duration::from_secs(10 * 3_600), ..UNLIMITED };
+    let mut log = kind.open_at(retention, clock.clone());
+    for hour in 0..30 {
+        hours.store(1_000 + hour, Ordering::Relaxed);
+        log.append(batch("a", vec![change("a.x", "{}"), gap("a.*")])).await.unwrap();
+        log = kind.settle_at(log, retention, clock.clone()).await;
+        assert_eq!(check_kept(&*log).await, 2 * (hour + 1).min(11), "the last ten hours");
+    }
+    assert_eq!(log.trimmed(&topics("a.x")), Seq(38), "a trimmed gap counts for everybody");
+    hours.store(999, Ordering::Relaxed);
+    log.append(batch("a", changes("a.x", 1))).await.unwrap();
+    assert_eq!(check_kept(&*log).await, 23, "a clock that is set back trims nothing");
+}
+
+/// Nobody appends: what becomes too old goes all the same.
+pub(super) async fn by_age_while_quiet(kind: &Kind) {
+    let (hours, clock) = hand_set();
+    let retention = Retention { age_max: Duration::from_secs(10 * 3_600), ..UNLIMITED };
+    let log = kind.open_at(retention, clock.clone());
+    log.append(batch_at("a", changes("a.x", 3), "p")).await.unwrap();
+    hours.fetch_add(6, Ordering::Relaxed);
+    log.append(batch("a", changes("a.y", 2))).await.unwrap();
+    let log = kind.settle_at(log, retention, clock).await;
+    for (passed, kept) in [(4, 5), (1, 2), (5, 2), (1, 0), (99, 0)] {
+        hours.fetch_add(passed, Ordering::Relaxed);
+        log.tend().await;
+        assert_eq!(check_kept(&*log).await, kept);
+    }
+    assert_eq!(tail_of(&*log), Seq(5));
+    assert_eq!(log.trimmed(&topics("a.x")), Seq(3));
+    assert_eq!(log.position("a").await.unwrap(), Some(Position::new("p")));
+    assert_eq!(log.append(batch("a", changes("a.x", 1))).await.unwrap(), Seq(6));
 }

@@ -71,17 +71,6 @@ async fn a_file_of_a_newer_version_is_refused_with_its_path_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("log.db");
-    let text = "these are my holiday photographs ".repeat(100);
-    std::fs::write(&path, &text).unwrap();
-    let outcome = SqliteLog::open(&path, Retention::default()).map(|_| ());
-    assert!(matches!(outcome, Err(LogError::Storage(_))), "{outcome:?}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-}
-
-#[tokio::test]
 async fn what_memory_no_longer_holds_is_read_from_disk_as_it_was_appended() {
     const SIZE: usize = 256 << 10;
     let count = limits::RECENT_BYTES_MAX / SIZE * 3 / 2;

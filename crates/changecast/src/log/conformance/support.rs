@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use crate::log::{Batch, Log, LogError, MemoryLog, Page, PositionUpdate, Retention, SqliteLog};
+use crate::log::{
+    Batch, Clock, Log, LogError, LogOptions, MemoryLog, Page, PositionUpdate, Retention, SqliteLog,
+};
 use crate::model::{
     Body, Change, Entry, Op, Position, Seq, SourceGap, Topic, TopicPattern, TopicSet,
 };
@@ -40,18 +42,34 @@ impl Kind {
     }
 
     pub(super) fn open(&self, retention: Retention) -> Arc<dyn Log> {
+        self.open_at(retention, Clock::default())
+    }
+
+    pub(super) fn open_at(&self, retention: Retention, clock: Clock) -> Arc<dyn Log> {
+        let options = LogOptions { retention, clock: clock.clone(), ..LogOptions::default() };
         match self.path() {
-            None => Arc::new(MemoryLog::new(retention)),
-            Some(path) => Arc::new(SqliteLog::open(&path, retention).unwrap()),
+            None => Arc::new(MemoryLog::with_clock(retention, clock)),
+            Some(path) => Arc::new(SqliteLog::open_with(&path, options).unwrap()),
         }
     }
 
     /// The log as its readers find it.
     pub(super) async fn settle(&self, log: Arc<dyn Log>, retention: Retention) -> Arc<dyn Log> {
+        self.settle_at(log, retention, Clock::default()).await
+    }
+
+    pub(super) async fn settle_at(
+        &self,
+        log: Arc<dyn Log>,
+        retention: Retention,
+        clock: Clock,
+    ) -> Arc<dyn Log> {
         if !matches!(self, Self::SqliteReopened(_)) {
             return log;
         }
-        self.reopen(log, retention).await
+        log.close().await;
+        drop(log);
+        self.open_at(retention, clock)
     }
 
     /// The log after a restart, where it survives one.

@@ -4,23 +4,33 @@
 //! the new tail only afterwards, and keeps the newest entries in memory for those who follow.
 //! Readers have connections of their own, so that a long replay never holds up an append.
 
+mod checksum;
+mod entry;
+mod group;
+mod mark;
+mod open;
+mod page;
 mod read;
 mod schema;
+mod shared;
+mod state;
+mod trim;
 mod write;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::recent::Recent;
-use super::{Batch, Log, LogError, LogSize, Page, Retention, TopicState};
+use super::{Batch, Clock, Log, LogError, LogSize, Page, Retention, TopicState};
 use crate::limits;
 use crate::model::{Epoch, Position, Seq, Timestamp, TopicSet};
+use mark::Mark;
 use read::Readers;
+use shared::{Shared, Status};
 use write::{Command, Writer};
 
 /// The durable log.
@@ -30,80 +40,68 @@ pub struct SqliteLog {
     commands: mpsc::Sender<Command>,
 }
 
-/// What the writer publishes and everybody reads.
-struct Shared {
-    epoch: Epoch,
-    tail: watch::Sender<Seq>,
-    /// Written by the writer after each commit, before the tail moves.
-    recent: RwLock<Recent>,
-    topics: RwLock<Topics>,
-    status: Mutex<Status>,
+/// How a [`SqliteLog`] works.
+#[derive(Clone, Debug, Default)]
+pub struct LogOptions {
+    /// How much it keeps.
+    pub retention: Retention,
+    /// When an append is answered.
+    pub durability: Durability,
+    /// What tells it the time.
+    pub clock: Clock,
 }
 
-#[derive(Default)]
-struct Status {
-    fault: Option<String>,
-    size: LogSize,
-}
-
-/// The log's topics, by name, with their row ids.
-#[derive(Default)]
-struct Topics {
-    by_name: HashMap<Arc<str>, (i64, TopicState)>,
-    /// Gaps have no topic of their own: the newest one trimmed counts for everybody.
-    trimmed_gap: Seq,
-}
-
-impl Topics {
-    fn trimmed(&self, topics: &TopicSet) -> Seq {
-        let states = self.by_name.values().map(|(_, state)| state);
-        super::newest_trimmed(states, topics).max(self.trimmed_gap)
-    }
-
-    fn ids(&self, topics: &TopicSet) -> Vec<i64> {
-        self.by_name
-            .iter()
-            .filter(|(name, _)| super::chooses(topics, name))
-            .map(|(_, (id, _))| *id)
-            .collect()
-    }
-}
-
-impl Shared {
-    fn recent(&self) -> std::sync::RwLockReadGuard<'_, Recent> {
-        self.recent.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn topics(&self) -> std::sync::RwLockReadGuard<'_, Topics> {
-        self.topics.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What an append survives once it is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the machine: each commit is on the disk before it is shown.
+    #[default]
+    Full,
+    /// The end of the process. After that of the machine the log has a new epoch: entries that
+    /// were shown may be gone, and their ids must not be given to others.
+    Normal,
 }
 
 impl SqliteLog {
     /// Opens or creates the log at `path` and starts its writer thread.
     ///
     /// # Errors
-    /// When the file cannot be opened, is no log, or was written by a newer version.
+    /// When the file cannot be opened or written, or was written by a newer version. A damaged one
+    /// is moved aside.
     pub fn open(path: &Path, retention: Retention) -> Result<Self, LogError> {
-        let (connection, state) = schema::open(path)?;
+        Self::open_with(path, LogOptions { retention, ..LogOptions::default() })
+    }
+
+    /// The same, with all there is to choose.
+    ///
+    /// # Errors
+    /// As for [`SqliteLog::open`].
+    pub fn open_with(path: &Path, options: LogOptions) -> Result<Self, LogError> {
+        let (connection, opened) = open::open(path, options.durability)?;
+        let schema::Opened { state, topics } = opened;
         let shared = Arc::new(Shared {
             epoch: state.epoch,
             tail: watch::Sender::new(state.tail),
             recent: RwLock::new(Recent::starting_at(state.tail)),
-            topics: RwLock::new(state.topics),
-            status: Mutex::new(Status { fault: None, size: state.size }),
+            topics: RwLock::new(topics),
+            status: Mutex::new(Status { size: state.size, ..Status::default() }),
+            mark: Mutex::new(Mark::open(path)),
         });
+        shared.mark(state.tail, false);
         let (commands, queue) = mpsc::channel(limits::APPEND_QUEUE_MAX);
-        let writer = Writer::new(connection, Arc::clone(&shared), retention, state.last_time);
+        let writer = Writer::new(path, connection, Arc::clone(&shared), options, state.last_time)?;
         thread::Builder::new()
             .name("log-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|error| LogError::Storage(error.to_string()))?;
-        Ok(Self { readers: Readers::new(PathBuf::from(path)), shared, commands })
+        let readers = Readers::new(PathBuf::from(path), Arc::clone(&shared));
+        Ok(Self { readers, shared, commands })
+    }
+
+    /// Entries that were found damaged since the log was opened; each of them was told as lost.
+    #[must_use]
+    pub fn damaged_count(&self) -> usize {
+        self.shared.status().damaged_entries.len()
     }
 
     /// The page from memory, if everything after `after` is there: asked and answered under one
@@ -111,6 +109,15 @@ impl SqliteLog {
     fn recent_page(&self, after: Seq, topics: &TopicSet) -> Option<Page> {
         let recent = self.shared.recent();
         recent.reaches(after).then(|| recent.page(after, topics))
+    }
+
+    #[cfg(test)]
+    pub(super) async fn sabotage(
+        &self,
+        act: impl FnOnce(&mut rusqlite::Connection) + Send + 'static,
+    ) {
+        let command = Command::Sabotage(Box::new(act));
+        assert!(self.commands.send(command).await.is_ok(), "the writer is there");
     }
 
     fn scope(&self, after: Seq, topics: &TopicSet) -> read::Scope {
@@ -152,7 +159,9 @@ impl Log for SqliteLog {
             return Ok(page);
         }
         let scope = self.scope(after, topics);
-        self.readers.run(move |connection| read::page(connection, &scope)).await
+        let found = self.readers.run(move |connection| page::page(connection, &scope)).await?;
+        self.shared.note_damaged_entries(&found.damaged);
+        Ok(found.page)
     }
 
     async fn place_of_last(&self, count: u32, topics: &TopicSet) -> Result<Seq, LogError> {
@@ -172,11 +181,20 @@ impl Log for SqliteLog {
     }
 
     fn fault(&self) -> Option<String> {
-        self.shared.status().fault.clone()
+        let status = self.shared.status();
+        status.damage.as_ref().or(status.fault.as_ref()).cloned()
     }
 
     fn size(&self) -> LogSize {
         self.shared.status().size
+    }
+
+    async fn tend(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Tend { reply }).await.is_ok() {
+            // An error means that the writer has ended: nothing is left to tend.
+            let _ = answer.await;
+        }
     }
 
     async fn close(&self) {

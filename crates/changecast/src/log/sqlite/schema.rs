@@ -1,18 +1,21 @@
 //! The file's format, and what is known of it once it is open.
 //!
-//! `user_version` is the format. A newer one is refused; an older one will be migrated here.
+//! `user_version` is the format. A newer one is refused; an older one is migrated here.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 
-use super::{Topics, storage};
-use crate::log::{LogError, LogSize, TopicState};
-use crate::model::{Epoch, Seq, Timestamp};
+use super::checksum::{self, Checksum};
+use super::shared::Topics;
+use super::state::State;
+use crate::log::TopicState;
+use crate::model::Epoch;
 
-const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// `kind` of an entry: also the condition of the index that finds gaps.
 pub(super) const KIND_CHANGE: i64 = 0;
@@ -53,28 +56,29 @@ const SCHEMA: &str = "
     CREATE INDEX entry_gap ON entry (seq) WHERE kind = 1;
 ";
 
+/// Format 2: rows have checksums, entries know the one before them, and the log knows whether it
+/// was closed. Entries up to `unchecked_to` are from before and have neither.
+const TO_FORMAT_2: &str = "
+    ALTER TABLE log ADD COLUMN last_gap INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE log ADD COLUMN unchecked_to INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE log ADD COLUMN durability TEXT NOT NULL DEFAULT 'full';
+    ALTER TABLE log ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+    ALTER TABLE log ADD COLUMN closed INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE log ADD COLUMN schema INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE log ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE source ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE topic ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE entry ADD COLUMN previous INTEGER;
+    ALTER TABLE entry ADD COLUMN checksum INTEGER;
+    CREATE TABLE probe (id INTEGER PRIMARY KEY, filling BLOB NOT NULL);
+    UPDATE log SET unchecked_to = last_seq,
+                   last_gap = (SELECT coalesce(max(seq), 0) FROM entry WHERE kind = 1);
+";
+
 /// What the file says when it is opened.
 pub(super) struct Opened {
-    pub(super) epoch: Epoch,
-    pub(super) tail: Seq,
-    pub(super) last_time: Timestamp,
-    pub(super) size: LogSize,
+    pub(super) state: State,
     pub(super) topics: Topics,
-}
-
-pub(super) fn open(path: &Path) -> Result<(Connection, Opened), LogError> {
-    let mut connection = connect(path).map_err(storage)?;
-    let format: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(storage)?;
-    if format > FORMAT {
-        let path = path.display().to_string();
-        return Err(LogError::Newer { path, found: format, known: FORMAT });
-    }
-    if format == 0 {
-        create(&mut connection).map_err(storage)?;
-    }
-    let state = load(&connection).map_err(storage)?;
-    Ok((connection, state))
 }
 
 /// A connection with the settings that writer and readers share.
@@ -88,63 +92,151 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
     let epoch = Epoch::from_random(fastrand::u64(..));
     transaction.execute("INSERT INTO log VALUES (?, 0, 0, 0, 0, 0)", params![epoch.as_str()])?;
-    transaction.pragma_update(None, "user_version", FORMAT)?;
+    to_format_2(&transaction)?;
     transaction.commit()
 }
 
-fn load(connection: &Connection) -> rusqlite::Result<Opened> {
-    let (epoch, tail, last_time, size, trimmed_gap) = connection
-        .query_row(
-            "SELECT epoch, last_seq, last_time, entry_count, bytes, trimmed_gap FROM log",
-            [],
-            |row| {
-                let size = LogSize { entry_count: unsigned(row, 3)?, bytes: unsigned(row, 4)? };
-                let epoch: String = row.get(0)?;
-                Ok((
-                    epoch,
-                    Seq(unsigned(row, 1)?),
-                    Timestamp(unsigned(row, 2)?),
-                    size,
-                    Seq(unsigned(row, 5)?),
-                ))
-            },
-        )
-        .optional()?
-        .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    let epoch = epoch.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })?;
-    let topics = Topics { by_name: load_topics(connection)?, trimmed_gap };
-    Ok(Opened { epoch, tail, last_time, size, topics })
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    to_format_2(&transaction)?;
+    transaction.commit()
 }
 
-fn load_topics(
-    connection: &Connection,
-) -> rusqlite::Result<std::collections::HashMap<Arc<str>, (i64, TopicState)>> {
+fn to_format_2(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(TO_FORMAT_2)?;
+    let sources = load_sources(connection)?;
+    for source in sources {
+        let sum = checksum::of_source(source.id, &source.name, source.position.as_deref());
+        connection
+            .execute("UPDATE source SET checksum = ? WHERE id = ?", params![sum, source.id])?;
+    }
+    for (id, state, _) in load_topics(connection)? {
+        let sum = checksum::of_topic(id, &state);
+        connection.execute("UPDATE topic SET checksum = ? WHERE id = ?", params![sum, id])?;
+    }
+    State::load_unchecked(connection)?.0.store(connection)?;
+    connection.execute("UPDATE log SET schema = ?", params![schema_checksum(connection)?])?;
+    connection.pragma_update(None, "user_version", FORMAT)
+}
+
+pub(super) fn load(connection: &Connection) -> rusqlite::Result<Opened> {
+    let schema: i64 = connection.query_row("SELECT schema FROM log", [], |row| row.get(0))?;
+    if schema != schema_checksum(connection)? {
+        return Err(damaged("the schema does not match its checksum"));
+    }
+    let state = State::load(connection)?;
+    if load_sources(connection)?.iter().any(|source| !source.is_sound()) {
+        return Err(damaged("a source's position does not match its checksum"));
+    }
+    Ok(Opened { state, topics: topics(connection, &state)? })
+}
+
+/// The topics of the file, which `state` is of.
+pub(super) fn topics(connection: &Connection, state: &State) -> rusqlite::Result<Topics> {
+    let mut by_name = HashMap::new();
+    for (id, topic, checksum) in load_topics(connection)? {
+        if checksum::of_topic(id, &topic) != checksum {
+            return Err(damaged("a topic's state does not match its checksum"));
+        }
+        by_name.insert(Arc::clone(&topic.topic), (id, topic));
+    }
+    Ok(Topics { by_name, trimmed_gap: state.trimmed_gap })
+}
+
+fn load_topics(connection: &Connection) -> rusqlite::Result<Vec<(i64, TopicState, i64)>> {
     let mut statement = connection.prepare(
-        "SELECT topic.id, topic.name, source.name, last_seq, trimmed_seq
-         FROM topic JOIN source ON source.id = topic.source",
+        "SELECT topic.id, topic.name, source.name, last_seq, trimmed_seq, topic.checksum
+         FROM topic LEFT JOIN source ON source.id = topic.source",
     )?;
     let rows = statement.query_map([], |row| {
-        let topic: Arc<str> = row.get(1)?;
         let state = TopicState {
-            topic: Arc::clone(&topic),
+            topic: row.get(1)?,
             source: row.get(2)?,
             last_seq: unsigned(row, 3)?,
             trimmed_seq: unsigned(row, 4)?,
         };
-        Ok((topic, (row.get(0)?, state)))
+        Ok((row.get(0)?, state, row.get(5)?))
     })?;
     rows.collect()
 }
 
+/// A row of the source table.
+pub(super) struct SourceRow {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) position: Option<Vec<u8>>,
+    checksum: i64,
+}
+
+impl SourceRow {
+    pub(super) fn is_sound(&self) -> bool {
+        checksum::of_source(self.id, &self.name, self.position.as_deref()) == self.checksum
+    }
+
+    /// Reads `id, name, position, checksum`.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            position: row.get(2)?,
+            checksum: row.get(3)?,
+        })
+    }
+}
+
+fn load_sources(connection: &Connection) -> rusqlite::Result<Vec<SourceRow>> {
+    let mut statement = connection.prepare("SELECT id, name, position, checksum FROM source")?;
+    statement.query_map([], SourceRow::read)?.collect()
+}
+
+fn schema_checksum(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut statement = connection
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+    let mut rows = statement.query([])?;
+    let mut sum = Checksum::default();
+    while let Some(row) = rows.next()? {
+        sum = sum.bytes(row.get_ref(0)?.as_bytes()?).bytes(row.get_ref(1)?.as_bytes()?);
+    }
+    Ok(sum.finish())
+}
+
+/// What SQLite itself would say.
+pub(super) fn damaged(what: &str) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(what.to_owned()))
+}
+
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let is_cut_short = error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
+    is_cut_short || matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// Whether a row is not as we write them, where SQLite itself has nothing to complain of.
+pub(super) fn is_misshapen(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
+        Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | QueryReturnedNoRows
+            | Utf8Error(..)
+    )
+}
+
 /// SQLite's integers are signed; ours never are.
-pub(super) fn unsigned(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(index)?;
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, value))
 }

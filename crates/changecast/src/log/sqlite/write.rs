@@ -1,67 +1,84 @@
 //! The writer thread: takes what waits, commits it as one transaction, then shows it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use rusqlite::types::Type;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
-use super::schema::{KIND_CHANGE, KIND_GAP, signed, unsigned};
-use super::{Shared, storage};
-use crate::log::{Batch, LogError, LogSize, PositionUpdate, Retention, TopicState};
-use crate::model::{Body, Change, Entry, Seq, SourceGap, Timestamp};
-use crate::{failpoint, limits};
+use super::group::Group;
+use super::schema::{self, unsigned};
+use super::shared::Shared;
+use super::state::State;
+use super::{LogOptions, open, storage};
+use crate::failpoint;
+use crate::limits;
+use crate::log::{Batch, LogError};
+use crate::model::{Body, Seq, Timestamp};
 
 pub(super) enum Command {
-    Append { batch: Batch, reply: oneshot::Sender<Result<Seq, LogError>> },
-    Close { reply: oneshot::Sender<()> },
+    Append {
+        batch: Batch,
+        reply: oneshot::Sender<Result<Seq, LogError>>,
+    },
+    Tend {
+        reply: oneshot::Sender<()>,
+    },
+    Close {
+        reply: oneshot::Sender<()>,
+    },
+    /// Does something to the writer's connection.
+    #[cfg(test)]
+    Sabotage(Box<dyn FnOnce(&mut Connection) + Send>),
 }
 
 type Waiting = (Batch, oneshot::Sender<Result<Seq, LogError>>);
 
 pub(super) struct Writer {
+    path: PathBuf,
     connection: Connection,
     shared: Arc<Shared>,
-    retention: Retention,
+    options: LogOptions,
     last_time: Timestamp,
+    /// When an append looks for entries that are too old, the next time.
+    age_due: Timestamp,
+    /// What could not be written the last time.
+    failed_bytes: usize,
+    /// Waits for commands up to a time: the thread has no other use for a runtime.
+    timer: Runtime,
 }
 
 impl Writer {
     pub(super) fn new(
+        path: &Path,
         connection: Connection,
         shared: Arc<Shared>,
-        retention: Retention,
+        options: LogOptions,
         last_time: Timestamp,
-    ) -> Self {
-        Self { connection, shared, retention, last_time }
+    ) -> Result<Self, LogError> {
+        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let timer = timer.map_err(|error| LogError::Storage(error.to_string()))?;
+        let path = path.to_owned();
+        let (age_due, failed_bytes) = (Timestamp(0), 0);
+        Ok(Self { path, connection, shared, options, last_time, age_due, failed_bytes, timer })
     }
 
     /// Runs until it is told to close, or nobody can append any more.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut closing = None;
         while closing.is_none() {
-            let Some(first) = queue.blocking_recv() else {
-                break;
-            };
-            let mut group = Vec::new();
-            let mut bytes = 0;
-            let mut next = Some(first);
-            while let Some(command) = next {
-                match command {
-                    Command::Append { batch, reply } => {
-                        bytes += weight(&batch);
-                        group.push((batch, reply));
-                    }
-                    Command::Close { reply } => closing = Some(reply),
-                }
-                let is_full = bytes >= limits::COMMIT_BYTES_MAX || closing.is_some();
-                next = if is_full { None } else { queue.try_recv().ok() };
+            match self.wait(&mut queue) {
+                Next::Command(first) => closing = self.take(first, &mut queue),
+                Next::Nothing => self.tend(),
+                Next::End => break,
             }
-            self.commit(group);
         }
         queue.close();
+        if let Err(error) = open::finish(&self.connection, self.options.durability) {
+            tracing::warn!(%error, "log could not be marked as closed");
+        }
         drop(self.connection);
         if let Some(reply) = closing {
             // Whoever asked may have stopped waiting.
@@ -69,65 +86,208 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, group: Vec<Waiting>) {
-        let (batches, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let outcome = self.write(batches).map_err(storage);
-        self.shared.status().fault = outcome.as_ref().err().map(ToString::to_string);
-        if let Err(error) = &outcome {
-            tracing::error!(%error, "log write failed");
+    fn wait(&self, queue: &mut mpsc::Receiver<Command>) -> Next {
+        let is_failing = self.shared.status().fault.is_some();
+        let wait = if is_failing { limits::LOG_PROBE_EVERY } else { limits::TRIM_EVERY };
+        let received =
+            self.timer.block_on(async { tokio::time::timeout(wait, queue.recv()).await });
+        match received {
+            Ok(Some(command)) => Next::Command(command),
+            Ok(None) => Next::End,
+            Err(_) => Next::Nothing,
         }
+    }
+
+    /// Commits `first` with the appends that wait behind it. Returns whom to tell of the end, if
+    /// that is what comes after them.
+    fn take(
+        &mut self,
+        first: Command,
+        queue: &mut mpsc::Receiver<Command>,
+    ) -> Option<oneshot::Sender<()>> {
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        let mut other = None;
+        while let Some(command) = next {
+            match command {
+                Command::Append { batch, reply } => {
+                    bytes += weight(&batch);
+                    group.push((batch, reply));
+                }
+                command => other = Some(command),
+            }
+            let is_full = bytes >= limits::COMMIT_BYTES_MAX || other.is_some();
+            next = if is_full { None } else { queue.try_recv().ok() };
+        }
+        if !group.is_empty() {
+            self.commit(group, bytes);
+        }
+        match other? {
+            Command::Tend { reply } => {
+                self.tend();
+                // Whoever asked may have stopped waiting.
+                let _ = reply.send(());
+                None
+            }
+            Command::Close { reply } => Some(reply),
+            #[cfg(test)]
+            Command::Sabotage(act) => {
+                act(&mut self.connection);
+                None
+            }
+            Command::Append { .. } => None,
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Waiting>, bytes: usize) {
+        let (batches, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let outcome = self.write(batches);
+        let outcome = self.note(outcome, bytes);
         for reply in replies {
             // A source that gave up waiting reads its stored position when it starts again.
             let _ = reply.send(outcome.clone());
         }
     }
 
+    /// Says what a write of `bytes` met, and sees to it that the next one can begin.
+    fn note<T>(&mut self, outcome: rusqlite::Result<T>, bytes: usize) -> Result<T, LogError> {
+        let error = match outcome {
+            Ok(done) => {
+                self.failed_bytes = 0;
+                if self.shared.status().fault.take().is_some() {
+                    tracing::info!("log can be written again");
+                }
+                return Ok(done);
+            }
+            Err(error) => error,
+        };
+        self.failed_bytes = bytes;
+        self.shared.note_damage(&error);
+        let error = storage(error);
+        let known = self.shared.status().fault.replace(error.to_string());
+        // Once for each fault, not for each attempt.
+        if known != Some(error.to_string()) {
+            tracing::error!(%error, "log write failed");
+        }
+        self.abandon();
+        Err(error)
+    }
+
+    /// Leaves no transaction behind, whatever state the failed write has left the connection in.
+    fn abandon(&mut self) {
+        if self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok() {
+            return;
+        }
+        let renewed = open::renew(&self.path, self.options.durability);
+        match renewed {
+            Ok(connection) => self.connection = connection,
+            Err(error) => tracing::error!(%error, "log cannot be opened again"),
+        }
+    }
+
+    /// What is to do while nobody appends.
+    fn tend(&mut self) {
+        if self.shared.status().fault.is_some() {
+            let bytes = self.failed_bytes.max(limits::LOG_PROBE_BYTES_MIN);
+            let outcome = self.probe(bytes);
+            // Told in the fault itself.
+            let _ = self.note(outcome, bytes);
+            return;
+        }
+        let now = self.now();
+        let outcome = match self.is_aged(now) {
+            Ok(false) => return,
+            Ok(true) => {
+                self.age_due = Timestamp(0);
+                self.write(Vec::new()).map(drop)
+            }
+            Err(error) => Err(error),
+        };
+        // Told in the fault itself.
+        let _ = self.note(outcome, 0);
+    }
+
+    /// Writes as much as the last time, and takes it away again: is there room for it?
+    fn probe(&self, bytes: usize) -> rusqlite::Result<()> {
+        self.refuse_damaged()?;
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(?))")?
+            .execute([bytes])?;
+        self.connection.prepare_cached("DELETE FROM probe")?.execute([])?;
+        Ok(())
+    }
+
+    fn refuse_damaged(&self) -> rusqlite::Result<()> {
+        match &self.shared.status().damage {
+            Some(damage) => Err(schema::damaged(damage)),
+            None => Ok(()),
+        }
+    }
+
+    fn is_aged(&self, now: Timestamp) -> rusqlite::Result<bool> {
+        let oldest = self
+            .connection
+            .prepare_cached("SELECT time FROM entry ORDER BY seq LIMIT 1")?
+            .query_row([], |row| unsigned(row, 0))
+            .optional()?;
+        Ok(oldest.is_some_and(|time| time < self.options.retention.oldest(now).0))
+    }
+
+    /// Times never fall, whatever the clock does.
+    fn now(&self) -> Timestamp {
+        self.options.clock.now().max(self.last_time)
+    }
+
+    /// Before which time entries are too old: looked at now and then, not at every append.
+    fn oldest(&mut self, now: Timestamp) -> Timestamp {
+        if now < self.age_due {
+            return Timestamp(0);
+        }
+        let wait = (self.options.retention.age_max / 16).min(limits::TRIM_EVERY);
+        self.age_due = later(now, wait);
+        self.options.retention.oldest(now)
+    }
+
     /// Writes `batches` as one transaction and, once it is durable, shows it.
     fn write(&mut self, batches: Vec<Batch>) -> rusqlite::Result<Seq> {
         failpoint::hit("log.before_append");
-        let tail = *self.shared.tail.borrow();
-        let now = Timestamp::from(SystemTime::now()).max(self.last_time);
-        let size = self.shared.status().size;
+        self.refuse_damaged()?;
+        let now = self.now();
+        let oldest = self.oldest(now);
         let transaction = self.connection.transaction()?;
-        let mut group = Group::new(&transaction, &self.shared, tail, now, size)?;
+        let mut state = State::load(&transaction)?;
+        if state.tail != *self.shared.tail.borrow() {
+            self.shared.catch_up(&transaction, &state)?;
+        }
+        state.last_time = now;
+        let mut group = Group::new(&transaction, &self.shared, state)?;
         for batch in batches {
             group.append(batch)?;
         }
-        group.trim(&self.retention)?;
+        group.trim(&self.options.retention, oldest)?;
         let written = group.finish()?;
         failpoint::hit("log.before_commit");
         transaction.commit()?;
         failpoint::hit("log.after_commit");
         self.last_time = now;
-        let tail = self.show(written);
+        let tail = self.shared.show(written);
         failpoint::hit("log.after_show");
         Ok(tail)
     }
+}
 
-    fn show(&self, written: Written) -> Seq {
-        self.shared.status().size = written.size;
-        {
-            let mut topics = self.shared.topics.write().unwrap_or_else(PoisonError::into_inner);
-            topics.by_name.extend(written.topics);
-            for (name, seq) in written.trimmed {
-                if let Some((_, state)) = topics.by_name.get_mut(&*name) {
-                    state.trimmed_seq = seq.0;
-                }
-            }
-            topics.trimmed_gap = topics.trimmed_gap.max(written.trimmed_gap);
-        }
-        let mut recent = self.shared.recent.write().unwrap_or_else(PoisonError::into_inner);
-        for entry in written.entries {
-            recent.push(entry);
-        }
-        recent.shrink(limits::RECENT_BYTES_MAX);
-        // What the file no longer has must not be read either, or a restart would change history.
-        recent.forget(written.cut);
-        let tail = recent.tail();
-        // Sent under the lock: nobody reads an entry that lies beyond the tail.
-        self.shared.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);
-        tail
-    }
+enum Next {
+    Command(Command),
+    /// Nobody had anything to do for a while.
+    Nothing,
+    /// Nobody can append any more.
+    End,
+}
+
+fn later(time: Timestamp, wait: Duration) -> Timestamp {
+    Timestamp(time.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
 }
 
 fn weight(batch: &Batch) -> usize {
@@ -139,256 +299,4 @@ fn weight(batch: &Batch) -> usize {
             Body::Gap(gap) => gap.reason.len(),
         })
         .sum()
-}
-
-fn gap_weight(payload: &[u8]) -> rusqlite::Result<u64> {
-    let gap: SourceGap = serde_json::from_slice(payload)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Blob, error.into()))?;
-    Ok(gap.reason.len() as u64)
-}
-
-/// One transaction in the making.
-struct Group<'a> {
-    transaction: &'a Transaction<'a>,
-    shared: &'a Shared,
-    insert: CachedStatement<'a>,
-    tail: Seq,
-    now: Timestamp,
-    written: Written,
-    sources: HashMap<Arc<str>, i64>,
-}
-
-/// What a transaction wrote, to be shown once it is durable.
-struct Written {
-    entries: Vec<Arc<Entry>>,
-    topics: HashMap<Arc<str>, (i64, TopicState)>,
-    /// Everything up to here is trimmed, as far as this transaction trimmed anything.
-    cut: Seq,
-    trimmed: Vec<(String, Seq)>,
-    trimmed_gap: Seq,
-    size: LogSize,
-}
-
-impl<'a> Group<'a> {
-    fn new(
-        transaction: &'a Transaction<'a>,
-        shared: &'a Shared,
-        tail: Seq,
-        now: Timestamp,
-        size: LogSize,
-    ) -> rusqlite::Result<Self> {
-        let insert = transaction.prepare_cached(
-            "INSERT INTO entry (seq, source, topic, time, kind, op, key, payload)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )?;
-        let written = Written {
-            entries: Vec::new(),
-            topics: HashMap::new(),
-            cut: Seq::ZERO,
-            trimmed: Vec::new(),
-            trimmed_gap: Seq::ZERO,
-            size,
-        };
-        let sources = HashMap::new();
-        Ok(Self { transaction, shared, insert, tail, now, written, sources })
-    }
-
-    fn append(&mut self, batch: Batch) -> rusqlite::Result<()> {
-        let source = self.source_id(&batch.source)?;
-        for body in batch.bodies {
-            let seq = self.tail.next();
-            match &body {
-                Body::Change(change) => self.insert_change(seq, source, &batch.source, change)?,
-                Body::Gap(gap) => self.insert_gap(seq, source, gap)?,
-            }
-            self.tail = seq;
-            let entry = Entry { seq, time: self.now, source: Arc::clone(&batch.source), body };
-            self.written.size.entry_count += 1;
-            self.written.size.bytes += entry.weight() as u64;
-            self.written.entries.push(Arc::new(entry));
-        }
-        let position = match &batch.position {
-            PositionUpdate::Keep => return Ok(()),
-            PositionUpdate::Set(position) => Some(position.as_bytes()),
-            PositionUpdate::Clear => None,
-        };
-        self.transaction
-            .prepare_cached("UPDATE source SET position = ? WHERE id = ?")?
-            .execute(params![position, source])?;
-        Ok(())
-    }
-
-    fn insert_change(
-        &mut self,
-        seq: Seq,
-        source: i64,
-        source_name: &Arc<str>,
-        change: &Change,
-    ) -> rusqlite::Result<()> {
-        let topic = self.topic_id(change.topic.as_str(), source, source_name, seq)?;
-        self.insert.execute(params![
-            signed(seq.0),
-            source,
-            topic,
-            signed(self.now.0),
-            KIND_CHANGE,
-            change.op.name(),
-            &*change.key,
-            &*change.event,
-        ])?;
-        Ok(())
-    }
-
-    fn insert_gap(&mut self, seq: Seq, source: i64, gap: &SourceGap) -> rusqlite::Result<()> {
-        let payload = serde_json::to_vec(gap)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        self.insert.execute(params![
-            signed(seq.0),
-            source,
-            None::<i64>,
-            signed(self.now.0),
-            KIND_GAP,
-            None::<&str>,
-            None::<&[u8]>,
-            payload,
-        ])?;
-        Ok(())
-    }
-
-    fn source_id(&mut self, name: &Arc<str>) -> rusqlite::Result<i64> {
-        if let Some(id) = self.sources.get(name) {
-            return Ok(*id);
-        }
-        let known = self
-            .transaction
-            .prepare_cached("SELECT id FROM source WHERE name = ?")?
-            .query_row(params![name], |row| row.get(0))
-            .optional()?;
-        let id = match known {
-            Some(id) => id,
-            None => self
-                .transaction
-                .prepare_cached("INSERT INTO source (name) VALUES (?)")?
-                .insert(params![name])?,
-        };
-        self.sources.insert(Arc::clone(name), id);
-        Ok(id)
-    }
-
-    fn topic_id(
-        &mut self,
-        name: &str,
-        source: i64,
-        source_name: &Arc<str>,
-        seq: Seq,
-    ) -> rusqlite::Result<i64> {
-        if let Some((id, state)) = self.written.topics.get_mut(name) {
-            state.last_seq = seq.0;
-            return Ok(*id);
-        }
-        let known = self
-            .shared
-            .topics()
-            .by_name
-            .get_key_value(name)
-            .map(|(name, topic)| (Arc::clone(name), topic.clone()));
-        let (name, (id, mut state)) = match known {
-            Some(known) => known,
-            None => {
-                let id = self
-                    .transaction
-                    .prepare_cached("INSERT INTO topic (name, source, last_seq, trimmed_seq) VALUES (?, ?, 0, 0)")?
-                    .insert(params![name, source])?;
-                let topic: Arc<str> = name.into();
-                let state = TopicState {
-                    topic: Arc::clone(&topic),
-                    source: Arc::clone(source_name),
-                    last_seq: 0,
-                    trimmed_seq: 0,
-                };
-                (topic, (id, state))
-            }
-        };
-        state.last_seq = seq.0;
-        self.written.topics.insert(name, (id, state));
-        Ok(id)
-    }
-
-    /// Removes the oldest entries once a cap is passed: a sixteenth more than needed, so that the
-    /// work is done in batches and not at every append.
-    fn trim(&mut self, retention: &Retention) -> rusqlite::Result<()> {
-        let size = self.written.size;
-        if size.bytes <= retention.bytes_max && size.entry_count <= retention.entries_max {
-            return Ok(());
-        }
-        let entries_target = retention.entries_max - retention.entries_max / 16;
-        let bytes_target = retention.bytes_max - retention.bytes_max / 16;
-        let Some(cut) = self.cut(entries_target, bytes_target)? else {
-            return Ok(());
-        };
-        self.written.cut = cut;
-        let mut per_topic = self.transaction.prepare_cached(
-            "UPDATE topic SET trimmed_seq = cut.seq
-             FROM (SELECT topic, max(seq) AS seq FROM entry
-                   WHERE seq <= ?1 AND topic IS NOT NULL GROUP BY topic) AS cut
-             WHERE topic.id = cut.topic
-             RETURNING name, trimmed_seq",
-        )?;
-        let rows = per_topic
-            .query_map(params![signed(cut.0)], |row| Ok((row.get(0)?, Seq(unsigned(row, 1)?))))?;
-        self.written.trimmed = rows.collect::<rusqlite::Result<_>>()?;
-        let newest_gap: Option<i64> = self
-            .transaction
-            .prepare_cached("SELECT max(seq) FROM entry WHERE kind = 1 AND seq <= ?")?
-            .query_row(params![signed(cut.0)], |row| row.get(0))?;
-        self.written.trimmed_gap = Seq(newest_gap.map_or(0, i64::unsigned_abs));
-        self.transaction
-            .prepare_cached("DELETE FROM entry WHERE seq <= ?")?
-            .execute(params![signed(cut.0)])?;
-        Ok(())
-    }
-
-    /// The place up to which entries go, with `written.size` brought down accordingly.
-    fn cut(&mut self, entries_target: u64, bytes_target: u64) -> rusqlite::Result<Option<Seq>> {
-        let mut oldest = self.transaction.prepare_cached(
-            "SELECT seq, coalesce(length(key), 0) + length(payload), iif(kind = 1, payload, NULL)
-             FROM entry ORDER BY seq",
-        )?;
-        let mut rows = oldest.query([])?;
-        let size = &mut self.written.size;
-        let mut cut = None;
-        while size.entry_count > entries_target || size.bytes > bytes_target {
-            let Some(row) = rows.next()? else { break };
-            cut = Some(Seq(unsigned(row, 0)?));
-            size.entry_count = size.entry_count.saturating_sub(1);
-            // A gap weighs what its reason does: what was added is what is taken away.
-            let variable = match row.get::<_, Option<Vec<u8>>>(2)? {
-                Some(gap) => gap_weight(&gap)?,
-                None => unsigned(row, 1)?,
-            };
-            size.bytes = size.bytes.saturating_sub(variable + Entry::FIXED_WEIGHT as u64);
-        }
-        Ok(cut)
-    }
-
-    fn finish(self) -> rusqlite::Result<Written> {
-        let mut last_seq =
-            self.transaction.prepare_cached("UPDATE topic SET last_seq = ? WHERE id = ?")?;
-        for (id, state) in self.written.topics.values() {
-            last_seq.execute(params![signed(state.last_seq), id])?;
-        }
-        self.transaction
-            .prepare_cached(
-                "UPDATE log SET last_seq = ?, last_time = ?, entry_count = ?, bytes = ?,
-                                trimmed_gap = max(trimmed_gap, ?)",
-            )?
-            .execute(params![
-                signed(self.tail.0),
-                signed(self.now.0),
-                signed(self.written.size.entry_count),
-                signed(self.written.size.bytes),
-                signed(self.written.trimmed_gap.0),
-            ])?;
-        Ok(self.written)
-    }
 }
