@@ -234,19 +234,34 @@ async fn a_data_directory_that_cannot_be_used_ends_with_1_and_its_name() {
     }
 }
 
+const NOTEBOOK: &str = "this is somebody's notebook, not a database\n";
+
 #[tokio::test]
-async fn files_that_are_not_ours_end_with_1_and_are_left_alone() {
-    for name in ["log.db", "store.db"] {
-        let directory = TempDir::new().expect("a directory");
-        let file = directory.path().join(name);
-        let content = "this is somebody's notebook, not a database\n".repeat(100);
-        std::fs::write(&file, &content).expect("a file");
-        let path = directory.path().to_str().expect("UTF-8");
-        let outcome = run(&["--port=0", "--data", path]).await;
-        assert_eq!(outcome.code, Some(1), "{name}: {outcome:?}");
-        assert!(outcome.one_line().contains(name), "{outcome:?}");
-        assert_eq!(std::fs::read_to_string(&file).expect("it is there"), content);
-    }
+async fn a_store_that_is_not_ours_ends_with_1_and_is_left_alone() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("store.db");
+    std::fs::write(&file, NOTEBOOK.repeat(100)).expect("a file");
+    let path = directory.path().to_str().expect("UTF-8");
+    let outcome = run(&["--port=0", "--data", path]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.one_line().contains("store.db"), "{outcome:?}");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), NOTEBOOK.repeat(100));
+}
+
+#[tokio::test]
+async fn g9_a_log_that_cannot_be_read_is_moved_aside_and_the_server_serves() {
+    let mut server = TestServer::start_restartable().await;
+    server.terminate().await;
+    let data = server.data().to_owned();
+    std::fs::write(data.join("log.db"), NOTEBOOK.repeat(100)).expect("a file");
+    server.start_again().await;
+    server.ready().await;
+    let aside = std::fs::read_dir(&data).expect("the directory").find_map(|entry| {
+        let path = entry.expect("an entry").path();
+        path.to_str().is_some_and(|path| path.contains("log.db.damaged-")).then_some(path)
+    });
+    let kept = std::fs::read_to_string(aside.expect("it is kept")).expect("it is there");
+    assert_eq!(kept, NOTEBOOK.repeat(100));
 }
 
 #[tokio::test]
