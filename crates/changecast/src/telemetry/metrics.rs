@@ -5,7 +5,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct SourceLabel {
@@ -63,92 +63,74 @@ pub(super) struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("changecast"),
-            source_changes: Default::default(),
-            source_up: Default::default(),
-            source_faults: Default::default(),
-            source_gaps: Default::default(),
-            source_replaced_text: Default::default(),
-            subscribers: Default::default(),
-            delivered: Default::default(),
-            subscriber_gaps: Default::default(),
-            subscribers_cut: Default::default(),
-            log_pages_read: Default::default(),
-            held_bytes: Default::default(),
-            connections: Default::default(),
-            connections_refused: Default::default(),
-            requests: Default::default(),
-            log_entries: Default::default(),
-            log_bytes: Default::default(),
-        };
-        let registry = &mut metrics.registry;
-        registry.register(
-            "source_changes",
-            "Changes that a source appended to the log",
-            metrics.source_changes.clone(),
-        );
-        registry.register(
-            "source_up",
-            "1 while a source follows its database, else 0",
-            metrics.source_up.clone(),
-        );
-        registry.register(
-            "source_faults",
-            "Times that a source stopped following",
-            metrics.source_faults.clone(),
-        );
-        registry.register(
-            "source_gaps",
-            "Times that a source lost history",
-            metrics.source_gaps.clone(),
-        );
-        registry.register(
-            "source_replaced_text",
-            "Texts that were not UTF-8 and were mended with U+FFFD",
-            metrics.source_replaced_text.clone(),
-        );
-        registry.register("subscribers", "Subscribers now", metrics.subscribers.clone());
-        registry.register(
-            "frames_delivered",
-            "Changes handed to subscribers",
-            metrics.delivered.clone(),
-        );
-        registry.register(
-            "subscriber_gaps",
-            "Gaps told to subscribers",
-            metrics.subscriber_gaps.clone(),
-        );
-        registry.register(
-            "subscribers_cut",
-            "Subscribers cut off because all together held too much unread",
-            metrics.subscribers_cut.clone(),
-        );
-        registry.register(
-            "log_pages_read",
-            "Pages of the log read for subscribers that were behind",
-            metrics.log_pages_read.clone(),
-        );
-        registry.register(
-            "held_bytes",
-            "Bytes handed to subscribers that they have not read yet",
-            metrics.held_bytes.clone(),
-        );
-        registry.register("connections", "Connections now", metrics.connections.clone());
-        registry.register(
-            "connections_refused",
-            "Connections turned away because there were too many",
-            metrics.connections_refused.clone(),
-        );
-        registry.register("requests", "Requests answered", metrics.requests.clone());
-        registry.register("log_entries", "Entries in the log", metrics.log_entries.clone());
-        registry.register(
-            "log_bytes",
-            "Weight of the entries in the log, in bytes",
-            metrics.log_bytes.clone(),
-        );
-        metrics
+        let mut registry = Registry::with_prefix("changecast");
+        Self {
+            source_changes: add(
+                &mut registry,
+                "source_changes",
+                "Changes that a source appended to the log",
+            ),
+            source_up: add(
+                &mut registry,
+                "source_up",
+                "1 while a source follows its database, else 0",
+            ),
+            source_faults: add(
+                &mut registry,
+                "source_faults",
+                "Times that a source stopped following",
+            ),
+            source_gaps: add(&mut registry, "source_gaps", "Times that a source lost history"),
+            source_replaced_text: add(
+                &mut registry,
+                "source_replaced_text",
+                "Texts that were not UTF-8 and were mended with U+FFFD",
+            ),
+            subscribers: add(&mut registry, "subscribers", "Subscribers now"),
+            delivered: add(&mut registry, "frames_delivered", "Changes handed to subscribers"),
+            subscriber_gaps: add(&mut registry, "subscriber_gaps", "Gaps told to subscribers"),
+            subscribers_cut: add(
+                &mut registry,
+                "subscribers_cut",
+                "Subscribers cut off because all together held too much unread",
+            ),
+            log_pages_read: add(
+                &mut registry,
+                "log_pages_read",
+                "Pages of the log read for subscribers that were behind",
+            ),
+            held_bytes: add(
+                &mut registry,
+                "held_bytes",
+                "Bytes handed to subscribers that they have not read yet",
+            ),
+            connections: add(&mut registry, "connections", "Connections now"),
+            connections_refused: add(
+                &mut registry,
+                "connections_refused",
+                "Connections turned away because there were too many",
+            ),
+            requests: add(&mut registry, "requests", "Requests answered"),
+            log_entries: add(&mut registry, "log_entries", "Entries in the log"),
+            log_bytes: add(
+                &mut registry,
+                "log_bytes",
+                "Weight of the entries in the log, in bytes",
+            ),
+            registry,
+        }
     }
+}
+
+/// A metric that counts from zero, known to the registry.
+fn add<M: Metric + Clone + Default>(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 impl Metrics {
