@@ -23,6 +23,7 @@ mod mongodb;
 mod page;
 mod restart;
 mod resume;
+mod retention;
 mod since;
 mod socket;
 mod topics;

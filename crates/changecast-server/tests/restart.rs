@@ -182,3 +182,17 @@ async fn a_log_that_is_lost_is_a_gap_to_who_knew_it() {
     server.insert_numbers([4]).await;
     assert_eq!(numbers(&client.changes(1).await), [4]);
 }
+
+#[tokio::test]
+async fn a_server_that_ends_leaves_all_of_the_store_in_its_file() {
+    let mut server = TestServer::start().await;
+    server.insert_numbers(1..=20).await;
+    // While somebody has the file open, SQLite does not do it by itself.
+    let other = server.other_program();
+    other.insert_numbers([21]);
+    server.logged(21).await;
+    assert!(server.terminate().await.success());
+    let aside = server.data().join("store.db-wal");
+    let waiting = std::fs::metadata(aside).map_or(0, |wal| wal.len());
+    assert_eq!(waiting, 0, "bytes beside the file: a copy of it alone would lack them");
+}

@@ -61,6 +61,7 @@ impl Server {
             runners.spawn(source::start(source, log, board, telemetry, stop.clone()).await);
         }
         let connection_tasks = TaskTracker::new();
+        let closed_last: Vec<_> = sources.iter().map(|(source, _)| Arc::clone(source)).collect();
         let app = App {
             hub: hub.clone(),
             log: Arc::clone(&log),
@@ -93,6 +94,9 @@ impl Server {
         stop.cancel();
         runners.close();
         runners.wait().await;
+        for source in closed_last {
+            source.close().await;
+        }
         log.close().await;
         tracing::info!("ended");
     }

@@ -232,7 +232,9 @@ impl Session {
         self.cursor = lost_to;
         self.has_delivered = true;
         self.bookmark_at = now + limits::BOOKMARK_EVERY;
-        Some(Control::Gap(retention_gap(self.position(), from)))
+        let reason = "the log has lost these entries, to its retention or to damage of its file; \
+                      going on from the oldest it has";
+        Some(Control::Gap(lost_gap(self.position(), from, reason)))
     }
 
     /// Everything up to `upto` has been written or does not concern the subscriber; `wrote` tells
@@ -301,7 +303,9 @@ impl Opening {
             return Self::missing(place, place.tail, Some(id), reason);
         }
         if id.seq < place.trimmed {
-            let gap = retention_gap(EventId { epoch: place.epoch, seq: place.trimmed }, id);
+            let reason = "the log no longer keeps these entries; going on from the oldest it has";
+            let kept_after = EventId { epoch: place.epoch, seq: place.trimmed };
+            let gap = lost_gap(kept_after, id, reason);
             return Self { cursor: place.trimmed, position: id, resumed: false, gap: Some(gap) };
         }
         Self { cursor: id.seq, position: id, resumed: true, gap: None }
@@ -338,14 +342,14 @@ impl Opening {
 }
 
 /// What follows `from` is lost, up to `to`.
-fn retention_gap(to: EventId, from: EventId) -> Gap {
+fn lost_gap(to: EventId, from: EventId, reason: &str) -> Gap {
     Gap {
         id: to,
         scope: GapScope::Log,
         source: None,
         from: Some(from.to_string()),
         to: Some(to.to_string()),
-        reason: "the log no longer keeps these entries; going on from the oldest it has".to_owned(),
+        reason: reason.to_owned(),
         action: Action::Refetch,
     }
 }

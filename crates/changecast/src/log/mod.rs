@@ -88,6 +88,12 @@ pub trait Log: Send + Sync + 'static {
     /// What the log holds.
     fn size(&self) -> LogSize;
 
+    /// Entries that were found damaged since the log was opened, up to
+    /// [`limits::DAMAGED_ENTRIES_MAX`]; each of them was told as lost.
+    fn damaged_count(&self) -> usize {
+        0
+    }
+
     /// Does now what the log does by itself now and then: forgets entries that have become too old,
     /// and after a failed write tries whether writing works again.
     async fn tend(&self) {}

@@ -53,6 +53,11 @@ pub trait Source: Send + Sync + 'static {
         let _ = position;
     }
 
+    /// Finishes what is under way and leaves the database in order, before the process ends.
+    ///
+    /// Nothing depends on it: a process that is killed loses nothing. The default does nothing.
+    async fn close(&self) {}
+
     /// Its documents, if they can be read or written by key.
     fn documents(&self) -> Option<Arc<dyn Documents>> {
         None

@@ -59,6 +59,7 @@ pub(super) struct Metrics {
     pub(super) requests: Family<StatusLabel, Counter>,
     pub(super) log_entries: Gauge,
     pub(super) log_bytes: Gauge,
+    pub(super) log_damaged: Gauge,
 }
 
 impl Default for Metrics {
@@ -116,6 +117,11 @@ impl Default for Metrics {
                 &mut registry,
                 "log_bytes",
                 "Weight of the entries in the log, in bytes",
+            ),
+            log_damaged: add(
+                &mut registry,
+                "log_damaged_entries",
+                "Entries of the log that were found damaged, and told as lost",
             ),
             registry,
         }

@@ -136,10 +136,12 @@ impl Telemetry {
     }
 
     /// Everything counted, as OpenMetrics text.
-    pub(crate) fn render(&self, log: crate::log::LogSize, held_bytes: usize) -> String {
+    pub(crate) fn render(&self, log: &dyn crate::log::Log, held_bytes: usize) -> String {
+        let size = log.size();
         self.metrics.held_bytes.set(i64::try_from(held_bytes).unwrap_or(i64::MAX));
-        self.metrics.log_entries.set(i64::try_from(log.entry_count).unwrap_or(i64::MAX));
-        self.metrics.log_bytes.set(i64::try_from(log.bytes).unwrap_or(i64::MAX));
+        self.metrics.log_entries.set(i64::try_from(size.entry_count).unwrap_or(i64::MAX));
+        self.metrics.log_bytes.set(i64::try_from(size.bytes).unwrap_or(i64::MAX));
+        self.metrics.log_damaged.set(i64::try_from(log.damaged_count()).unwrap_or(i64::MAX));
         self.metrics.render()
     }
 }

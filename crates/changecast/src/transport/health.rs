@@ -114,9 +114,6 @@ pub(super) async fn topics(State(app): State<Arc<App>>) -> Json<serde_json::Valu
 
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    (
-        [(header::CONTENT_TYPE, content_type)],
-        app.telemetry.render(app.log.size(), app.hub.held_bytes()),
-    )
+    ([(header::CONTENT_TYPE, content_type)], app.telemetry.render(&*app.log, app.hub.held_bytes()))
         .into_response()
 }

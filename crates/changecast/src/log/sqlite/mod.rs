@@ -98,12 +98,6 @@ impl SqliteLog {
         Ok(Self { readers, shared, commands })
     }
 
-    /// Entries that were found damaged since the log was opened; each of them was told as lost.
-    #[must_use]
-    pub fn damaged_count(&self) -> usize {
-        self.shared.status().damaged_entries.len()
-    }
-
     /// The page from memory, if everything after `after` is there: asked and answered under one
     /// lock, since the writer forgets the oldest entries meanwhile. Nothing of it can be lost.
     fn recent_page(&self, after: Seq, topics: &TopicSet) -> Option<Page> {
@@ -187,6 +181,10 @@ impl Log for SqliteLog {
 
     fn size(&self) -> LogSize {
         self.shared.status().size
+    }
+
+    fn damaged_count(&self) -> usize {
+        self.shared.status().damaged_entries.len()
     }
 
     async fn tend(&self) {

@@ -134,6 +134,15 @@ impl Source for SqliteStore {
         }
     }
 
+    /// Ends the writer: the file alone then holds everything, so that a copy of it is whole.
+    async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.shared.commands.send(Command::Close { reply }).await.is_ok() {
+            // An error means that the writer has ended already.
+            let _ = answer.await;
+        }
+    }
+
     fn documents(&self) -> Option<Arc<dyn Documents>> {
         Some(Arc::new(self.clone()))
     }

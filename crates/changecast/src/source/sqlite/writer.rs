@@ -26,6 +26,10 @@ pub(super) enum Command {
     Prune {
         upto: i64,
     },
+    /// Commits what came before, moves the write-ahead log into the file, and ends.
+    Close {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 pub(super) struct Request {
@@ -35,14 +39,21 @@ pub(super) struct Request {
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
-/// Runs until nobody can write any more.
+/// What one commit takes of the queue.
+struct Group {
+    requests: Vec<Request>,
+    prune: Option<i64>,
+    close: Option<oneshot::Sender<()>>,
+}
+
+/// Runs until it is closed, or nobody can write any more.
 pub(super) fn run(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Command>,
     wake: &Arc<Wake>,
 ) {
     while let Some(first) = queue.blocking_recv() {
-        let (requests, prune) = take_group(first, &mut queue);
+        let Group { requests, prune, close } = take_group(first, &mut queue);
         let outcomes = commit(&mut connection, &requests, prune);
         wake.notify();
         let failed = outcomes.as_ref().err().map(ToString::to_string);
@@ -55,28 +66,44 @@ pub(super) fn run(
             // Whoever asked may have stopped waiting.
             let _ = request.reply.send(outcomes.next().unwrap_or_else(failed));
         }
+        if let Some(reply) = close {
+            checkpoint(&connection);
+            let _ = reply.send(());
+            return;
+        }
+    }
+}
+
+/// Leaves nothing in the write-ahead log, unless another program reads just now.
+fn checkpoint(connection: &Connection) {
+    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    if let Err(error) = done {
+        tracing::warn!(%error, "the store's write-ahead log stays beside it");
     }
 }
 
 /// Takes what is waiting, up to a commit's size.
-fn take_group(first: Command, queue: &mut mpsc::Receiver<Command>) -> (Vec<Request>, Option<i64>) {
-    let mut requests = Vec::new();
-    let mut prune = None;
+fn take_group(first: Command, queue: &mut mpsc::Receiver<Command>) -> Group {
+    let mut group = Group { requests: Vec::new(), prune: None, close: None };
     let mut bytes = 0;
     let mut next = Some(first);
     while let Some(command) = next {
         match command {
             Command::Write(request) => {
                 bytes += request.write.weight();
-                requests.push(request);
+                group.requests.push(request);
             }
-            Command::Prune { upto } => prune = prune.max(Some(upto)),
+            Command::Prune { upto } => group.prune = group.prune.max(Some(upto)),
+            Command::Close { reply } => {
+                group.close = Some(reply);
+                break;
+            }
         }
         let is_full =
-            bytes >= limits::COMMIT_BYTES_MAX || requests.len() >= limits::WRITE_QUEUE_MAX;
+            bytes >= limits::COMMIT_BYTES_MAX || group.requests.len() >= limits::WRITE_QUEUE_MAX;
         next = if is_full { None } else { queue.try_recv().ok() };
     }
-    (requests, prune)
+    group
 }
 
 fn commit(
