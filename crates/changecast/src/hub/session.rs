@@ -247,7 +247,14 @@ impl Session {
         }
     }
 
-    /// What is covered: resuming with it goes on exactly here.
+    /// Whether the hello, or what follows it before anything else, is still to be said.
+    #[must_use]
+    pub fn is_greeting(&self) -> bool {
+        !self.greeting.is_empty()
+    }
+
+    /// What is covered: resuming with it goes on exactly here. While it is greeting, that includes
+    /// a gap not told yet.
     #[must_use]
     pub fn position(&self) -> EventId {
         EventId { epoch: self.epoch, seq: self.cursor }

@@ -108,6 +108,12 @@ impl Subscription {
         self.view.topics()
     }
 
+    /// Whether the hello, or the gap that follows it, is still to come.
+    #[must_use]
+    pub fn is_greeting(&self) -> bool {
+        self.session.is_greeting()
+    }
+
     /// What is covered: resuming with it goes on exactly here.
     #[must_use]
     pub fn position(&self) -> EventId {

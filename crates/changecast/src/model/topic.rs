@@ -127,16 +127,15 @@ impl TopicPattern {
             return Ok(Self::All);
         }
         match text.strip_suffix('*') {
-            Some(prefix) if prefix.ends_with('.') => {
-                if prefix.len() == 1 {
-                    return Err(InvalidTopic::EmptySource);
-                }
-                check_text(prefix)?;
+            // A collection may have a star in its name, but who writes one means a pattern.
+            Some(rest) if !rest.ends_with('.') || rest.contains('*') => Err(InvalidTopic::Wildcard),
+            Some(prefix) => {
+                // It has to be the beginning of a topic: one that chooses nothing is a mistake.
+                Topic::parse(text)?;
                 Ok(Self::Prefix(prefix.into()))
             }
-            // A collection may have a star in its name, but who writes one means a pattern.
-            _ if text.contains('*') => Err(InvalidTopic::Wildcard),
-            _ => Topic::parse(text).map(Self::Exact),
+            None if text.contains('*') => Err(InvalidTopic::Wildcard),
+            None => Topic::parse(text).map(Self::Exact),
         }
     }
 
@@ -263,6 +262,7 @@ mod tests {
     #[test]
     fn a_malformed_topic_is_refused_with_its_reason() {
         let long = format!("a.{}", "b".repeat(limits::TOPIC_BYTES_MAX));
+        let long_prefix = format!("a.{}.*", "b".repeat(limits::TOPIC_BYTES_MAX - 3));
         for (text, expected) in [
             ("nodots", InvalidTopic::NoDot),
             ("", InvalidTopic::NoDot),
@@ -271,8 +271,12 @@ mod tests {
             (".*", InvalidTopic::EmptySource),
             ("a.b*", InvalidTopic::Wildcard),
             ("a.*.b", InvalidTopic::Wildcard),
+            ("*.*", InvalidTopic::Wildcard),
+            ("*.orders.*", InvalidTopic::Wildcard),
+            (".a.*", InvalidTopic::EmptySource),
             ("a.\n", InvalidTopic::ControlCharacter),
             (&long, InvalidTopic::TooLong),
+            (&long_prefix, InvalidTopic::TooLong),
         ] {
             assert_eq!(TopicPattern::parse(text), Err(expected), "{text:?}");
         }

@@ -8,6 +8,8 @@ mod access;
 mod command;
 mod documents;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod guard;
 mod health;
 mod ndjson;

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -96,7 +96,10 @@ impl Handshake {
         let upgrade = hyper::upgrade::on(&mut request);
         let serving = async move {
             match upgrade.await {
-                Ok(upgraded) => Connection::open(upgraded, commands).await.run(subscription).await,
+                Ok(upgraded) => {
+                    let connection = Connection::open(TokioIo::new(upgraded), commands).await;
+                    connection.run(subscription).await;
+                }
                 Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
             }
         };
@@ -128,8 +131,9 @@ fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> boo
     })
 }
 
-struct Connection {
-    socket: WebSocketStream<TokioIo<Upgraded>>,
+/// An upgraded connection; over any pipe, so that it can be tried without a network.
+pub(super) struct Connection<S> {
+    socket: WebSocketStream<S>,
     commands: Commands,
 }
 
@@ -141,8 +145,8 @@ enum End {
     Gone,
 }
 
-impl Connection {
-    async fn open(upgraded: Upgraded, commands: Commands) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) async fn open(io: S, commands: Commands) -> Self {
         // The library's own defaults cost 128 KiB for each idle connection.
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
@@ -150,12 +154,11 @@ impl Connection {
             .max_write_buffer_size(usize::MAX)
             .max_message_size(Some(limits::WEBSOCKET_MESSAGE_BYTES_MAX))
             .max_frame_size(Some(limits::WEBSOCKET_MESSAGE_BYTES_MAX));
-        let io = TokioIo::new(upgraded);
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         Self { socket, commands }
     }
 
-    async fn run(mut self, mut subscription: Subscription) {
+    pub(super) async fn run(mut self, mut subscription: Subscription) {
         let first_ping = Instant::now() + limits::PING_EVERY;
         let mut pings = interval_at(first_ping, limits::PING_EVERY);
         let end = loop {
@@ -199,10 +202,12 @@ impl Connection {
             // The library answers pings and closes; both go out with the next write.
             Some(Ok(Message::Ping(_) | Message::Close(_))) => self.flush().await,
             Some(Ok(Message::Text(command))) if self.commands == Commands::Obey => {
+                self.greet(subscription).await?;
                 let answer = command::obey(&command, subscription);
                 self.send(vec![text(Bytes::from(answer))]).await
             }
             Some(Ok(Message::Binary(_))) if self.commands == Commands::Obey => {
+                self.greet(subscription).await?;
                 let answer = frame::error("commands are JSON texts");
                 self.send(vec![text(Bytes::from(answer))]).await
             }
@@ -210,6 +215,16 @@ impl Connection {
             Some(Err(error)) => Err(end_of(&error)),
             None => Err(End::Gone),
         }
+    }
+
+    /// Says what is still to be said first. An answer names a place: were it ahead of the gap that
+    /// leads there, a client that loses the connection in between would never hear of the gap.
+    async fn greet(&mut self, subscription: &mut Subscription) -> Result<(), End> {
+        while subscription.is_greeting() {
+            let output = subscription.next().await;
+            self.hand_out(output).await?;
+        }
+        Ok(())
     }
 
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), End> {

@@ -26,6 +26,9 @@ const FAILPOINT: &str = "failpoint";
 /// Helpers for tests, beside the levels: may import everything, and only tests import them.
 const TESTING: &str = "testing";
 
+/// Fuzz targets, beside the levels: they may look at everything, and nothing else names them.
+const FUZZING: &str = "fuzzing";
+
 /// The folders of `source` that hold a driver: it knows its database and the traits of `source`,
 /// and only the server and its own tests know it.
 const DRIVERS: &[&str] = &["mongodb", "postgres", "redis", "sqlite", "http"];
@@ -71,7 +74,7 @@ impl File<'_> {
 
     /// Test code may look at everything: the layers are about what ships.
     fn is_test(&self) -> bool {
-        let of_tests = ["tests", "conformance", "scripted"];
+        let of_tests = ["tests", "conformance", "scripted", FUZZING];
         self.module().iter().any(|part| of_tests.contains(part))
     }
 
@@ -131,6 +134,9 @@ fn check_import(module: &[&str], target: &[&str]) -> Result<(), &'static str> {
     let (Some(from), Some(to)) = (module.first(), target.first()) else {
         return Ok(());
     };
+    if target.contains(&FUZZING) {
+        return Err("it is for fuzzing only");
+    }
     let (own_driver, named_driver) = (driver_of(module), driver_of(target));
     if named_driver.is_some() && own_driver != named_driver && *from != "server" {
         return Err("a driver is known to itself and to the server only");

@@ -91,6 +91,16 @@ fn telemetry_and_testing_stand_beside_the_levels() {
 }
 
 #[test]
+fn fuzz_targets_see_everything_and_are_seen_by_nobody() {
+    accepts("fuzzing.rs", "pub use crate::source::mongodb::fuzzing::bson_to_json;");
+    accepts("fuzzing/stage.rs", "use crate::hub::Hub;");
+    accepts("transport/fuzzing.rs", "use crate::fuzzing::stage::Stage;\nuse super::request;");
+    refuses("transport/router.rs", "use crate::fuzzing::stage::Stage;", "for fuzzing only");
+    refuses("transport/router.rs", "use super::fuzzing::request;", "for fuzzing only");
+    refuses("server.rs", "use crate::source::mongodb::fuzzing;", "for fuzzing only");
+}
+
+#[test]
 fn every_module_needs_a_level() {
     refuses("hub/mod.rs", "use crate::brand_new::Thing;", "no level");
     refuses("brand_new.rs", "use crate::model::Seq;", "no level");

@@ -26,6 +26,8 @@ mod cursor;
 mod date;
 mod decimal128;
 mod document;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod reference;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -22,6 +22,8 @@ mod config;
 mod decode;
 mod errors;
 mod extended_json;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod position;
 mod scope;
 mod stream;

@@ -3,50 +3,9 @@
 use bson::oid::ObjectId;
 use bson::{Binary, Bson, Document, JavaScriptCodeWithScope, Regex, Timestamp};
 use proptest::prelude::*;
-use serde_json::Value as Json;
 
+use super::super::reference::{MILLIS_MAX, expected};
 use super::written;
-
-const MILLIS_MAX: i64 = 253_402_300_799_999;
-
-/// What `bson` and serde_json print, with the documented differences applied and object members in
-/// the order of the specification (serde_json sorts them unless a feature is on).
-pub(super) fn expected(value: &Bson) -> String {
-    match value {
-        Bson::Document(document) => {
-            let field =
-                |(key, value): (&String, &Bson)| format!("{}:{}", quoted(key), expected(value));
-            format!("{{{}}}", document.iter().map(field).collect::<Vec<_>>().join(","))
-        }
-        Bson::Array(values) => {
-            format!("[{}]", values.iter().map(expected).collect::<Vec<_>>().join(","))
-        }
-        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code, scope }) => {
-            let scope = expected(&Bson::Document(scope.clone()));
-            format!(r#"{{"$code":{},"$scope":{scope}}}"#, quoted(code))
-        }
-        Bson::Int64(number) if number.unsigned_abs() > 1 << 53 => {
-            format!(r#"{{"$numberLong":"{number}"}}"#)
-        }
-        Bson::DateTime(date) if date.timestamp_millis() > MILLIS_MAX => {
-            format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())
-        }
-        Bson::RegularExpression(_) => ordered(value, "$regularExpression", ["pattern", "options"]),
-        Bson::Timestamp(_) => ordered(value, "$timestamp", ["t", "i"]),
-        Bson::DbPointer(_) => ordered(value, "$dbPointer", ["$ref", "$id"]),
-        _ => value.clone().into_relaxed_extjson().to_string(),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    Json::from(text).to_string()
-}
-
-fn ordered(value: &Bson, tag: &str, [first, second]: [&str; 2]) -> String {
-    let json = value.clone().into_relaxed_extjson();
-    let member = |name| json.get(tag).and_then(|inner| inner.get(name)).expect("bson writes it");
-    format!(r#"{{"{tag}":{{"{first}":{},"{second}":{}}}}}"#, member(first), member(second))
-}
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[ -~]{0,20}", "[\\x00-\\x1f\"\\\\/\u{7f}-\u{ff}]{0,8}"]
