@@ -111,6 +111,19 @@ impl Cached {
     }
 }
 
+/// What a page weighs beside its frames: its slot and its places in map and queue, in bytes. It
+/// counts, or clients that come and go, each with topics that nobody writes, would leave pages of
+/// nothing behind for ever.
+const FIXED_WEIGHT: usize = 512;
+
+/// What a frame weighs beside its bytes: its place in the page and its allocations, in bytes.
+const FRAME_WEIGHT: usize = 128;
+
+/// What a page of these frames weighs in memory: bytes.
+fn weight_of(frames: &[Frame]) -> usize {
+    FIXED_WEIGHT + frames.iter().map(|frame| FRAME_WEIGHT + frame.bytes.len()).sum::<usize>()
+}
+
 /// A page of a view's own topics, encoded.
 pub(super) struct EncodedPage {
     /// The place that it follows.
@@ -121,6 +134,7 @@ pub(super) struct EncodedPage {
     lost_to: Option<Seq>,
     frames: Vec<Frame>,
     mode: Mode,
+    /// Its weight.
     bytes: usize,
 }
 
@@ -128,7 +142,7 @@ impl EncodedPage {
     fn new(view: &View, after: Seq, page: &Page) -> Self {
         let entries = page.entries.iter();
         let frames: Vec<_> = entries.filter_map(|entry| view.encode(entry)).collect();
-        let bytes = frames.iter().map(|frame| frame.bytes.len()).sum();
+        let bytes = weight_of(&frames);
         let (covered, lost_to, mode) = (page.covered, page.lost_to, view.mode());
         Self { after, covered, lost_to, frames, mode, bytes }
     }
@@ -149,5 +163,22 @@ impl EncodedPage {
         let first = self.frames.partition_point(|frame| frame.seq <= place);
         let waiting = self.frames.get(first..).unwrap_or_default();
         Run::of(waiting.iter(), self.covered, self.mode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g10_pages_of_nothing_have_a_cap_too() {
+        let most = limits::PAGES_BYTES_MAX / FIXED_WEIGHT;
+        let mut cached = Cached::default();
+        for view in 0..2 * most as u64 {
+            let key = (view, Seq::ZERO);
+            cached.slots.insert(key, Arc::default());
+            cached.keep(key, weight_of(&[]));
+        }
+        assert_eq!((cached.slots.len(), cached.order.len()), (most, most));
     }
 }
