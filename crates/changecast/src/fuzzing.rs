@@ -11,15 +11,16 @@
 //! | [`request`] | a query, a line feed, a `Last-Event-ID` | 400 with words, or a stream of the topics asked for, with a gap where the id cannot be resumed |
 //! | [`websocket_command`] | commands, one a line | an answer that is true, and a stream of what is followed |
 //! | [`websocket_frames`] | what a client sends after the upgrade | well-formed frames, then an end |
-//! | [`bson_to_json`] | a raw document, as a value and as a change event | JSON, the same as the `bson` crate's, or an error |
+//! | [`bson_to_json`] | a raw document, as a value and as a change event | JSON, the same as the `bson` crate's, or an error; one frame on each transport |
 
 pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
 
 use crate::model::{Epoch, EventId, Seq, Topic, TopicPattern, TopicSet};
+use crate::source::mongodb;
+use crate::transport;
 
-pub use crate::source::mongodb::fuzzing::bson_to_json;
 pub use crate::transport::fuzzing::{request, websocket_command, websocket_frames};
 
 /// What a header safely carries, and what the promise on the wire says.
@@ -66,6 +67,11 @@ pub fn topic(bytes: &[u8]) {
         }
     }
     check_sets(&patterns, &topics);
+}
+
+/// BSON becomes JSON, or an error; a change event always becomes a change, and that one frame.
+pub fn bson_to_json(bytes: &[u8]) {
+    mongodb::fuzzing::bson_to_json(bytes, transport::fuzzing::check_frames);
 }
 
 fn read_topic(text: &str) -> Option<Topic> {

@@ -211,6 +211,10 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of an event that the original page's frame repeats as HTML.
 pub const HTML_BYTES_MAX: usize = 256 << 10;
 
+/// Bytes of that once it is indented: an event of many small values deep inside grows a
+/// hundredfold.
+pub const HTML_INDENTED_BYTES_MAX: usize = 1 << 20;
+
 /// How long one write may be stuck before the connection is given up: its client resumes.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -12,13 +12,16 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::command;
-use super::origin_frame::OriginFrame;
+use super::ndjson::Ndjson;
+use super::origin_frame::{Fields, OriginFrame};
 use super::problem::Problem;
 use super::request::Request;
+use super::sse::Sse;
 use super::websocket::{Commands, Connection, WebSocket};
 use crate::fuzzing::stage::{Listener, Stage, at_once, listen, topics};
 use crate::hub::{Codec, Mode, Output, Span, Start};
 use crate::limits;
+use crate::model::{Change, Epoch, EventId, Seq};
 
 /// A query, a line feed, and a `Last-Event-ID`: 400 with words, or a stream of what was asked for.
 pub fn request(bytes: &[u8]) {
@@ -152,4 +155,31 @@ fn check_text(text: &str, listener: &mut Option<Listener>) {
                 serde_json::from_str(text).expect("an object");
         }
     }
+}
+
+/// A change is one frame on every transport, whatever is in it.
+pub(crate) fn check_frames(change: &Change) {
+    let id = EventId { epoch: Epoch::from_random(0), seq: Seq(1) };
+    let encode = |codec: &dyn Codec| {
+        String::from_utf8(codec.change(id, change).into()).expect("a frame is UTF-8")
+    };
+    let block = encode(&Sse { bookmarks_as_events: false });
+    let event = std::str::from_utf8(&change.event).expect("an event is UTF-8");
+    assert_eq!(block, format!("id: {id}\ndata: {event}\n\n"));
+    let line = encode(&Ndjson);
+    assert_eq!(line.strip_suffix('\n'), Some(encode(&WebSocket).as_str()));
+    assert_eq!(line.lines().count(), 1, "{line:?}");
+    assert_eq!(members(&line), ["id", "topic", "change"]);
+    let mut expected = members(event);
+    expected.retain(|name| name != "_id");
+    expected.extend(["html".to_owned(), "html_id".to_owned()]);
+    assert_eq!(members(&encode(&OriginFrame)), expected, "every field of {event}");
+}
+
+/// The names in a JSON object. What they name may be nested deeper than most parsers follow.
+fn members(object: &str) -> Vec<String> {
+    let fields: Fields<'_> = serde_json::from_str(object).unwrap_or_else(|error| {
+        panic!("{error}: {object}");
+    });
+    fields.0.into_iter().map(|(name, _)| name).collect()
 }

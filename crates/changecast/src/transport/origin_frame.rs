@@ -33,7 +33,7 @@ impl Codec for OriginFrame {
 
 /// An object's fields in their order, unparsed.
 #[derive(Default)]
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Fields<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -88,29 +88,26 @@ fn html_id(fields: &Fields<'_>) -> String {
 /// is shown by its size only: the frame would otherwise hold it twice.
 fn html(html_id: &str, fields: &[&(String, &RawValue)]) -> String {
     let size: usize = fields.iter().map(|(_, value)| value.get().len()).sum();
-    let text = if size > limits::HTML_BYTES_MAX {
-        format!("({size} bytes, too large to show)")
-    } else {
-        indented(fields)
-    };
+    let text = (size <= limits::HTML_BYTES_MAX).then(|| indented(fields)).flatten();
+    let text = text.unwrap_or_else(|| format!("({size} bytes, too large to show)"));
     format!("<div id=\"change-{html_id}\"><pre>{}</pre></div>", escaped(&text))
 }
 
-fn indented(fields: &[&(String, &RawValue)]) -> String {
+/// None where it becomes too large: each line of what is deep inside begins with many blanks.
+fn indented(fields: &[&(String, &RawValue)]) -> Option<String> {
     let mut text = String::from("{");
     for (index, (name, value)) in fields.iter().enumerate() {
         text.push_str(if index > 0 { ",\n  " } else { "\n  " });
         text.push_str(&quoted(name));
         text.push_str(": ");
-        text.push_str(&indent_json(value.get()));
+        indent_json(&mut text, value.get())?;
     }
     text.push_str("\n}");
-    text
+    Some(text)
 }
 
 /// Re-indents compact JSON inside the outermost object: tokens stay as they are.
-fn indent_json(compact: &str) -> String {
-    let mut text = String::with_capacity(compact.len() * 2);
+fn indent_json(text: &mut String, compact: &str) -> Option<()> {
     let (mut depth, mut in_string, mut is_escaped) = (1_usize, false, false);
     let mut rest = compact.chars().peekable();
     while let Some(char) = rest.next() {
@@ -128,16 +125,16 @@ fn indent_json(compact: &str) -> String {
             '{' | '[' => {
                 depth += 1;
                 text.push(char);
-                break_line(&mut text, depth);
+                break_line(text, depth)?;
             }
             '}' | ']' => {
                 depth = depth.saturating_sub(1);
-                break_line(&mut text, depth);
+                break_line(text, depth)?;
                 text.push(char);
             }
             ',' => {
                 text.push(',');
-                break_line(&mut text, depth);
+                break_line(text, depth)?;
             }
             ':' => text.push_str(": "),
             _ => {
@@ -146,12 +143,13 @@ fn indent_json(compact: &str) -> String {
             }
         }
     }
-    text
+    Some(())
 }
 
-fn break_line(text: &mut String, depth: usize) {
+fn break_line(text: &mut String, depth: usize) -> Option<()> {
     text.push('\n');
     text.extend(std::iter::repeat_n("  ", depth));
+    (text.len() <= limits::HTML_INDENTED_BYTES_MAX).then_some(())
 }
 
 fn escaped(text: &str) -> String {
@@ -185,6 +183,16 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn g10_what_is_deep_and_wide_is_shown_by_its_size() {
+        let wide = "1,".repeat(50_000);
+        let (open, close) = ("[".repeat(100), "]".repeat(100));
+        let frame = encode(
+            &serde_json::from_str(&format!(r#"{{"x":{open}{wide}1{close}}}"#)).expect("an object"),
+        );
+        assert!(frame.contains("too large to show") && frame.len() < 2 * limits::HTML_BYTES_MAX);
+    }
 
     fn frame_of(event: &str) -> Value {
         let fields: Fields<'_> = serde_json::from_str(event).expect("an object");
