@@ -93,6 +93,10 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(250);
 /// The longest wait between two attempts; attempts never end.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
+/// How often a stream is opened again where it was, one time after the other, without an answer in
+/// between: then it counts as broken. The waits between are those of every retry.
+pub const RESUMES_MAX: u32 = 4;
+
 /// How long a source that only an operator can mend waits before it looks again by itself.
 pub const OPERATOR_RETRY: Duration = Duration::from_secs(10);
 

@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::{TestDatabase, news_of};
 use crate::support::{Mongod, SseClient, Subscriber, TestServer, soon};
 
-const PASSWORD: &str = "s3cret-of-ada";
+pub(super) const PASSWORD: &str = "s3cret-of-ada";
 const WRONG: &str = "wr0ng-s3cret";
 
 /// Its administrator, and the user `ada` with these roles.
-async fn users(mongod: &Mongod, password: &str, roles: &[Document]) -> mongodb::Client {
+pub(super) async fn users(mongod: &Mongod, password: &str, roles: &[Document]) -> mongodb::Client {
     let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
     let stranger = mongod.client().await;
     soon("the first user", stranger.database("admin").run_command(root).into_future())

@@ -5,6 +5,7 @@
 
 mod absent;
 mod changes;
+mod deployments;
 mod endings;
 mod load;
 mod logins;

@@ -158,8 +158,12 @@ impl MongoDouble {
         self.state.send_modify(|state| state.storm = fault);
     }
 
+    /// And every cursor with them: otherwise one may live on unharmed over a new connection.
     pub(crate) fn break_connections(&self) {
-        self.state.send_modify(|state| state.break_count += 1);
+        self.state.send_modify(|state| {
+            state.cursors.clear();
+            state.break_count += 1;
+        });
     }
 
     /// Puts an older state in place, as from a backup: history and clock are those of back then.
@@ -366,6 +370,8 @@ async fn answer(command: &Document, state: &watch::Sender<State>) -> Option<Docu
             });
             Ok(doc! { "cursorsKilled": ids.clone() })
         }
+        // Its user may only read.
+        "replSetGetConfig" => Err(Fault::Refusal { code: 13, name: "Unauthorized", label: None }),
         "ping" | "endSessions" => Ok(doc! {}),
         "buildInfo" => Ok(doc! { "version": "6.0.5", "versionArray": [6, 0, 5, 0] }),
         name => panic!("no such command: {name}"),

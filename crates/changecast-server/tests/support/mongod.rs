@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -172,6 +173,22 @@ impl Mongod {
         self.start_again().await;
     }
 
+    /// Copies its files while it is down; it runs again when this returns.
+    pub(crate) async fn back_up(&mut self) {
+        self.stop().await;
+        copy_files(&self.directory.path().join("data"), &self.directory.path().join("backup"));
+        self.start_again().await;
+    }
+
+    /// Puts the copy in place of what has been written since.
+    pub(crate) async fn restore(&mut self) {
+        self.stop().await;
+        let data = self.directory.path().join("data");
+        fs::remove_dir_all(&data).expect("the data can be removed");
+        fs::rename(self.directory.path().join("backup"), data).expect("the copy can be moved");
+        self.start_again().await;
+    }
+
     /// Starts a standalone server again as a member of a replica set that nobody has initiated.
     pub(crate) async fn start_again_uninitiated(&mut self) {
         self.stop().await;
@@ -246,6 +263,19 @@ impl Drop for Mongod {
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a directory for the copy");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_files(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
         }
     }
 }

@@ -7,9 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::options::{
-    ClientOptions, ConnectionString, FullDocumentBeforeChangeType, FullDocumentType,
-};
+use mongodb::options::{ClientOptions, ConnectionString};
 
 use super::errors::{Hosts, invalid};
 use super::scope::Scope;
@@ -169,12 +167,9 @@ impl FullDocument {
         by_name("full_document", &Self::NAMES, text)
     }
 
-    pub(super) fn for_the_driver(self) -> FullDocumentType {
-        match self {
-            Self::UpdateLookup => FullDocumentType::UpdateLookup,
-            Self::WhenAvailable => FullDocumentType::WhenAvailable,
-            Self::Required => FullDocumentType::Required,
-        }
+    /// MongoDB's own word for it.
+    pub(super) fn name(self) -> &'static str {
+        name_of(&Self::NAMES, self)
     }
 }
 
@@ -193,11 +188,9 @@ impl FullDocumentBeforeChange {
         by_name("full_document_before_change", &Self::NAMES, text)
     }
 
-    pub(super) fn for_the_driver(self) -> FullDocumentBeforeChangeType {
-        match self {
-            Self::WhenAvailable => FullDocumentBeforeChangeType::WhenAvailable,
-            Self::Required => FullDocumentBeforeChangeType::Required,
-        }
+    /// MongoDB's own word for it.
+    pub(super) fn name(self) -> &'static str {
+        name_of(&Self::NAMES, self)
     }
 }
 
@@ -211,6 +204,10 @@ fn by_name<T: Copy>(
     }
     let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
     Err(invalid(format!("{option}: {text:?} is not one of {}", known.join(", "))))
+}
+
+fn name_of<T: Copy + PartialEq>(names: &[(&'static str, Option<T>)], value: T) -> &'static str {
+    names.iter().find(|(_, known)| *known == Some(value)).map_or("default", |(name, _)| name)
 }
 
 /// The path of a source URL that ends before its query.

@@ -158,6 +158,43 @@ const HISTORY_LOST: [i32; 11] = [
     50811, // a token with a broken text
 ];
 
+/// What passes by itself, as the specification of change streams lists it for servers that do not
+/// say so by a label.
+const RESUMABLE: [i32; 17] =
+    [6, 7, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436];
+
+const CURSOR_NOT_FOUND: i32 = 43;
+
+/// A replica set that has yet to look at its own configuration.
+const NOT_YET_INITIALIZED: i32 = 94;
+
+/// The servers' wire version from which on labels say what is resumable (4.4).
+const LABELS_FROM_WIRE_VERSION: i32 = 9;
+
+/// Whether a stream that has failed so can be opened again where it was.
+pub(super) fn is_resumable(error: &Error, wire_version: i32) -> bool {
+    match server_words(error) {
+        None => !matches!(
+            &*error.kind,
+            ErrorKind::Authentication { .. }
+                | ErrorKind::InvalidArgument { .. }
+                | ErrorKind::InvalidTlsConfig { .. }
+                | ErrorKind::IncompatibleServer { .. }
+        ),
+        Some((CURSOR_NOT_FOUND, _)) => true,
+        Some(_) if wire_version >= LABELS_FROM_WIRE_VERSION => {
+            error.contains_label("ResumableChangeStreamError")
+        }
+        Some((code, _)) => RESUMABLE.contains(&code),
+    }
+}
+
+/// Whether a server will not answer this user's question, however often it is asked.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    server_words(error)
+        .is_some_and(|(code, _)| !RESUMABLE.contains(&code) && code != NOT_YET_INITIALIZED)
+}
+
 /// Whether a server waits for `rs.initiate()`.
 pub(super) fn is_uninitiated(hello: &Document) -> bool {
     hello.get_bool("isreplicaset").unwrap_or(false)

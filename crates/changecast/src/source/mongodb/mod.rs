@@ -9,7 +9,8 @@
 //! | every position is a resume token, or lies before one | resuming neither loses nor repeats | `resuming_loses_nothing_and_repeats_nothing` |
 //! | streams are reopened with `startAfter` only | a drop is followed by what comes after it | `after_a_drop_the_collection_lives_on` |
 //! | events are taken raw; no value can stop a stream | a poison value costs one character, not the source | `poison_values_are_carried` |
-//! | the server's stream is asked by one task, which never gives up on an answer | a reader may drop `next` at any time | `dropping_the_stream_kills_the_cursor` |
+//! | the server's stream is asked by one task | a reader may drop `next` at any time | `dropping_the_stream_kills_the_cursor` |
+//! | who answers is asked before each opening | a database put in another's place is a gap at once | `g2_a_replaced_database_is_a_gap_at_once` |
 //!
 //! # Topics
 //!
@@ -19,7 +20,9 @@
 //! `<source>.$database`, a name that no collection can have.
 
 mod config;
+mod cursor;
 mod decode;
+mod deployment;
 mod errors;
 mod extended_json;
 #[cfg(feature = "fuzzing")]
@@ -38,7 +41,7 @@ use mongodb::bson::{Document, doc};
 use tokio::sync::Mutex;
 
 use self::errors::Hosts;
-use self::position::{Place, Positions, Token};
+use self::position::Positions;
 use self::scope::Watched;
 use self::stream::{Follower, Opener};
 use super::{ChangeStream, Source, SourceError, WatchOptions};
@@ -141,34 +144,21 @@ impl Source for MongoSource {
 
     async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
         let positions = Positions::new(&self.watched);
-        let mut start = positions.start(options.start_after.as_ref())?;
+        let start = positions.start(options.start_after.as_ref())?;
         let client = self.client().await?;
         let hello = self.hello(&client).await?;
-        position::check_clock(&hello, &start.place)?;
-
         let opener = Opener {
-            database: client.database(&self.config.database),
+            client,
+            database: self.config.database.clone(),
             watched: Arc::clone(&self.watched),
             full_document: self.config.full_document,
             full_document_before_change: self.config.full_document_before_change,
             hosts: Arc::clone(&self.hosts),
         };
-        let cursor = opener.open(&start.place).await?;
-        // The server tells where it stands, unless changes came with its first answer: then the
-        // stream still stands where it was told to start.
-        let told = cursor.resume_token().and_then(Token::from_driver);
-        if let Some(token) = told.filter(|token| start.is_ahead(token)) {
-            start.place = Place::After(token);
-        } else if let (Place::Now, Some(time)) = (&start.place, position::time_after(&hello)) {
-            start.place = Place::At(time);
-        }
-        let initial = match start.floor {
-            Some(_) => options.start_after,
-            None => positions.at(&start.place),
-        };
+        let (follower, initial) = Follower::open(opener, positions, start, hello).await?;
+        let initial = initial.or(options.start_after);
         let (sender, stream) = ChangeStream::new(initial);
-        let follower = Follower::new(opener, cursor, positions, start, &self.telemetry);
-        tokio::spawn(follower.run(sender));
+        tokio::spawn(follower.run(sender, Arc::clone(&self.telemetry)));
         Ok(stream)
     }
 

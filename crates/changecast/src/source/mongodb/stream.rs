@@ -1,161 +1,211 @@
-//! Follows one change stream in a task of its own, and opens it again when the server ends it.
+//! Follows one change stream in a task of its own, and opens it again when it breaks.
 //!
-//! The driver must not be interrupted while it waits for the server, so nothing here does; a reader
-//! that goes away is noticed within [`AWAIT_TIME`]. Faults are not mended here: they end the stream,
-//! and the runner opens a new one from the last position. The driver itself resumes once or more
-//! after a fault that it knows to pass.
+//! A fault that passes is mended here, as the specification of change streams says: one attempt
+//! for each, from the last token. Everything else, and a fault that does not pass, ends the stream,
+//! and the runner opens a new one from the last position.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::Database;
-use mongodb::action::Watch;
-use mongodb::bson::{RawDocumentBuf, doc};
-use mongodb::change_stream::ChangeStream;
+use mongodb::Client;
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::config::{FullDocument, FullDocumentBeforeChange};
+use super::cursor::{Batch, Cursor};
 use super::decode::Decoder;
-use super::errors::Hosts;
-use super::position::{self, Place, Positions, Start, Token};
+use super::deployment::Deployment;
+use super::errors::{self, Hosts};
+use super::position::{Place, Positions, Start, Token};
 use super::scope::Watched;
+use crate::limits;
+use crate::model::Position;
+use crate::source::backoff::Backoff;
 use crate::source::{Delivery, DeliverySender, SourceError};
 use crate::telemetry::Telemetry;
 
 /// How long the server waits for a change before it answers that there is none: each answer tells a
-/// newer position, and lets the task see whether anybody still listens.
+/// newer position.
 const AWAIT_TIME: Duration = Duration::from_secs(1);
-
-/// How many answers without a newer position make the follower look at the server's clock: a member
-/// of a replica set writes at least every ten seconds.
-const STALLED_ANSWERS: u32 = 12;
-
-pub(super) type Cursor = ChangeStream<RawDocumentBuf>;
 
 /// Opens streams that differ only in where they start.
 pub(super) struct Opener {
-    pub(super) database: Database,
+    pub(super) client: Client,
+    pub(super) database: String,
     pub(super) watched: Arc<Watched>,
     pub(super) full_document: Option<FullDocument>,
     pub(super) full_document_before_change: Option<FullDocumentBeforeChange>,
     pub(super) hosts: Arc<Hosts>,
 }
 
+/// A stream that is open.
+struct Opened {
+    cursor: Cursor,
+    first: Option<Batch>,
+    deployment: Deployment,
+    wire_version: i32,
+}
+
 impl Opener {
-    pub(super) async fn open(&self, place: &Place) -> Result<Cursor, SourceError> {
-        let opened = match self.watched.only() {
-            Some(name) => {
-                let collection = self.database.collection::<RawDocumentBuf>(name);
-                let watch = self.configure(collection.watch(), place)?;
-                watch.await.map(ChangeStream::with_type)
-            }
-            None => {
-                let watch = self.configure(self.database.watch(), place)?;
-                watch.await.map(ChangeStream::with_type)
-            }
+    /// Opens a stream at `start`, if the deployment that says `hello` is the one it is from.
+    async fn open(&self, start: &Start, hello: Document) -> Result<Opened, SourceError> {
+        let explain = |error| self.hosts.explain(&error);
+        let wire_version = hello.get_i32("maxWireVersion").unwrap_or(0);
+        let deployment = Deployment::identify(&self.client, hello).await.map_err(explain)?;
+        deployment.check(start)?;
+        let opened = match self.aggregate(self.stage(&start.place)?).await {
+            Ok(batches) => Cursor::open(batches).await,
+            Err(error) => Err(error),
         };
-        opened.map_err(|error| match (self.hosts.explain(&error), place) {
-            // Nothing is lost where nothing was asked for, and to start from now again is no help.
-            (SourceError::HistoryLost(reason), Place::Now) => SourceError::Unavailable(reason),
-            (error, _) => error,
-        })
+        let (cursor, first) =
+            opened.map_err(|error| match (self.hosts.explain(&error), &start.place) {
+                // Nothing is lost where nothing was asked for, and to start from now again is no
+                // help.
+                (SourceError::HistoryLost(reason), Place::Now) => SourceError::Unavailable(reason),
+                (error, _) => error,
+            })?;
+        Ok(Opened { cursor, first, deployment, wire_version })
     }
 
-    fn configure<'a, T>(
-        &self,
-        watch: Watch<'a, T>,
-        place: &Place,
-    ) -> Result<Watch<'a, T>, SourceError> {
-        let mut watch = watch.pipeline(self.watched.pipeline()).max_await_time(AWAIT_TIME);
+    async fn aggregate(&self, stage: Document) -> mongodb::error::Result<RawBatchCursor> {
+        let mut pipeline = vec![doc! { "$changeStream": stage }];
+        pipeline.extend(self.watched.pipeline());
+        let database = self.client.database(&self.database);
+        match self.watched.only() {
+            Some(name) => {
+                let collection = database.collection::<RawDocumentBuf>(name);
+                collection.aggregate(pipeline).max_await_time(AWAIT_TIME).batch().await
+            }
+            None => database.aggregate(pipeline).max_await_time(AWAIT_TIME).batch().await,
+        }
+    }
+
+    fn stage(&self, place: &Place) -> Result<Document, SourceError> {
+        let mut stage = Document::new();
         if let Some(images) = self.full_document {
-            watch = watch.full_document(images.for_the_driver());
+            stage.insert("fullDocument", images.name());
         }
         if let Some(images) = self.full_document_before_change {
-            watch = watch.full_document_before_change(images.for_the_driver());
+            stage.insert("fullDocumentBeforeChange", images.name());
         }
-        Ok(match place {
-            Place::Now => watch,
-            Place::After(token) => watch.start_after(token.for_driver()?),
-            Place::At(time) => watch.start_at_operation_time(*time),
-        })
+        match place {
+            Place::Now => {}
+            Place::After(token) => {
+                stage.insert("startAfter", token.for_server()?);
+            }
+            Place::At(time) => {
+                stage.insert("startAtOperationTime", *time);
+            }
+        }
+        Ok(stage)
     }
 }
 
 /// Carries one stream into its [`DeliverySender`].
 pub(super) struct Follower {
     opener: Opener,
-    cursor: Cursor,
+    opened: Opened,
     positions: Positions,
     /// Where the stream would have to be opened to go on, and what to leave out.
     start: Start,
     /// Whether the cursor has brought anything since it was opened.
     is_fruitful: bool,
-    /// Answers since the position last moved.
-    stalled: u32,
+    /// How often it has been opened again since it last brought an answer.
+    resumes: u32,
+    backoff: Backoff,
     decoder: Decoder,
-    telemetry: Arc<Telemetry>,
 }
 
 impl Follower {
-    pub(super) fn new(
+    /// Opens the stream; tells the position at which it stands, unless that is where it was told
+    /// to start.
+    pub(super) async fn open(
         opener: Opener,
-        cursor: Cursor,
-        positions: Positions,
-        start: Start,
-        telemetry: &Arc<Telemetry>,
-    ) -> Self {
+        mut positions: Positions,
+        mut start: Start,
+        hello: Document,
+    ) -> Result<(Self, Option<Position>), SourceError> {
+        let opened = opener.open(&start, hello).await?;
+        start.deployment = opened.deployment.id.clone().or(start.deployment);
+        positions.belong_to(start.deployment.clone());
+        let initial = initial_place(&mut start, &opened);
+        let initial = initial.and_then(|()| positions.at(&start.place));
         let decoder = Decoder::new(Arc::clone(&opener.watched));
-        let telemetry = Arc::clone(telemetry);
-        let (is_fruitful, stalled) = (false, 0);
-        Self { opener, cursor, positions, start, is_fruitful, stalled, decoder, telemetry }
+        let (is_fruitful, resumes, backoff) = (false, 0, Backoff::default());
+        let follower =
+            Self { opener, opened, positions, start, is_fruitful, resumes, backoff, decoder };
+        Ok((follower, initial))
     }
 
     /// Ends when nobody listens any more, or after an error.
-    pub(super) async fn run(mut self, sender: DeliverySender) {
-        while !sender.is_closed() {
-            let delivery = match self.next().await {
-                Ok(None) => continue,
-                Ok(Some(delivery)) => Ok(delivery),
-                Err(error) => Err(error),
-            };
-            let is_over = delivery.is_err();
-            if !sender.send(delivery).await || is_over {
-                return;
-            }
+    pub(super) async fn run(mut self, sender: DeliverySender, telemetry: Arc<Telemetry>) {
+        let outcome = tokio::select! {
+            // Whatever is under way is of no use to anybody then: the cursor is dropped with it.
+            () = sender.closed() => return,
+            outcome = self.follow(&sender, &telemetry) => outcome,
+        };
+        if let Err(error) = outcome {
+            sender.send(Err(error)).await;
         }
     }
 
-    /// Asks the server at most once.
-    async fn next(&mut self) -> Result<Option<Delivery>, SourceError> {
-        let event = self.cursor.next_if_any().await;
-        match event.map_err(|error| self.opener.hosts.explain(&error))? {
-            Some(event) => self.take_event(&event),
-            None if self.cursor.is_alive() => {
-                let delivery = self.take_idle_token();
-                self.stalled = if delivery.is_some() { 0 } else { self.stalled + 1 };
-                if self.stalled >= STALLED_ANSWERS {
-                    self.stalled = 0;
-                    self.check_clock().await?;
+    async fn follow(
+        &mut self,
+        sender: &DeliverySender,
+        telemetry: &Telemetry,
+    ) -> Result<(), SourceError> {
+        loop {
+            if let Some(first) = self.opened.first.take() {
+                self.deliver(&first, sender, telemetry).await?;
+            }
+            match self.opened.cursor.next().await {
+                Some(Ok(batch)) => {
+                    self.resumes = 0;
+                    self.deliver(&batch, sender, telemetry).await?;
                 }
-                Ok(delivery)
+                Some(Err(error)) => self.resume(&error).await?,
+                None => self.reopen().await?,
             }
-            None => self.reopen().await.map(|()| None),
         }
     }
 
-    fn take_event(&mut self, event: &RawDocumentBuf) -> Result<Option<Delivery>, SourceError> {
+    async fn deliver(
+        &mut self,
+        batch: &Batch,
+        sender: &DeliverySender,
+        telemetry: &Telemetry,
+    ) -> Result<(), SourceError> {
+        let hosts = Arc::clone(&self.opener.hosts);
+        let events = batch.events().map_err(|error| hosts.explain(&error))?;
+        for event in events {
+            let event = event.map_err(|error| hosts.explain(&error))?;
+            if let Some(delivery) = self.take_event(event, telemetry)? {
+                sender.send(Ok(delivery)).await;
+            }
+        }
+        if let Some(delivery) = self.take_token(batch) {
+            sender.send(Ok(delivery)).await;
+        }
+        Ok(())
+    }
+
+    fn take_event(
+        &mut self,
+        event: &RawDocument,
+        telemetry: &Telemetry,
+    ) -> Result<Option<Delivery>, SourceError> {
         let Some(token) = Token::of_event(event) else {
             let problem = "the server sent a change without a resume token".to_owned();
             return Err(SourceError::Unavailable(problem));
         };
         self.is_fruitful = true;
-        self.stalled = 0;
         if !self.start.is_new(&token) {
             return Ok(None);
         }
         let decoded = self.decoder.decode(event.as_bytes());
         let name = &self.opener.watched.name;
         if decoded.replacements > 0 {
-            self.telemetry.text_replaced(name, decoded.replacements);
+            telemetry.text_replaced(name, decoded.replacements);
         }
         if let Some(error) = decoded.unreadable {
             tracing::error!(source = &**name, %error, "change delivered in part");
@@ -165,23 +215,29 @@ impl Follower {
         Ok(Some(Delivery { change: Some(decoded.change), position }))
     }
 
-    /// Nothing happened, but the server may have come further.
-    fn take_idle_token(&mut self) -> Option<Delivery> {
-        let token = self.cursor.resume_token().and_then(Token::from_driver)?;
-        if !self.start.is_ahead(&token) {
-            return None;
-        }
+    /// Nothing more happened, but the server has come further.
+    fn take_token(&mut self, batch: &Batch) -> Option<Delivery> {
+        let token = batch.token().filter(|token| self.start.is_ahead(token))?;
         let position = self.positions.after(&token);
         self.start.place = Place::After(token);
         Some(Delivery { change: None, position: Some(position) })
     }
 
-    /// The driver resumes by itself, also on a server that was restored from a backup meanwhile, and
-    /// which would then be silent about all it does until it reaches the token's time.
-    async fn check_clock(&mut self) -> Result<(), SourceError> {
-        let hello = self.opener.database.run_command(doc! { "hello": 1 }).await;
-        let hello = hello.map_err(|error| self.opener.hosts.explain(&error))?;
-        position::check_clock(&hello, &self.start.place)
+    /// Opens the stream again after an error, if it is one that passes.
+    async fn resume(&mut self, error: &mongodb::error::Error) -> Result<(), SourceError> {
+        let cause = self.opener.hosts.explain(error);
+        let is_resumable = errors::is_resumable(error, self.opened.wire_version);
+        if !is_resumable || self.resumes >= limits::RESUMES_MAX {
+            return Err(cause);
+        }
+        if self.resumes == 0 {
+            self.backoff.reset();
+        } else {
+            tokio::time::sleep(self.backoff.next()).await;
+        }
+        self.resumes += 1;
+        tracing::debug!(source = &*self.opener.watched.name, %cause, "change stream resumed");
+        self.open_again().await
     }
 
     /// The server ends a stream when what it watches is dropped or renamed; what follows under the
@@ -191,7 +247,27 @@ impl Follower {
             let problem = "the server ended the change stream without a change";
             return Err(SourceError::Unavailable(problem.into()));
         }
-        self.cursor = self.opener.open(&self.start.place).await?;
+        self.open_again().await
+    }
+
+    async fn open_again(&mut self) -> Result<(), SourceError> {
+        let hello = super::say_hello(&self.opener.client).await;
+        let hello = hello.map_err(|error| self.opener.hosts.explain(&error))?;
+        self.opened = self.opener.open(&self.start, hello).await?;
         Ok(())
     }
+}
+
+/// Fixes the place where the stream stands now that it is open. The server tells it, unless changes
+/// came with its first answer: then it is still where the stream was told to start.
+fn initial_place(start: &mut Start, opened: &Opened) -> Option<()> {
+    let first = opened.first.as_ref();
+    let is_empty = first.and_then(|first| first.events().ok()?.next()).is_none();
+    let told = first.and_then(Batch::token).filter(|token| is_empty && start.is_ahead(token));
+    if let Some(token) = told {
+        start.place = Place::After(token);
+    } else if let (Place::Now, Some(time)) = (&start.place, opened.deployment.time_after()) {
+        start.place = Place::At(time);
+    }
+    start.floor.is_none().then_some(())
 }

@@ -68,8 +68,7 @@ async fn moved(
     let Place::After(token) = positions.start(position.as_ref()).unwrap().place else {
         panic!("not a token");
     };
-    let bytes = mongodb::bson::serialize_to_vec(&token.for_driver().unwrap()).unwrap();
-    let mut token_document = Document::from_reader(&*bytes).unwrap();
+    let mut token_document = token.for_server().unwrap();
     let data = token_document.get_str("_data").unwrap();
     let time = seconds(token.time().unwrap().time);
     let data = format!("82{time:08X}{}", &data[10..]);
@@ -78,8 +77,7 @@ async fn moved(
 }
 
 fn as_token(document: Document) -> Token {
-    let token = mongodb::bson::deserialize_from_bson(document.into()).unwrap();
-    Token::from_driver(token).unwrap()
+    Token::of_server(&RawDocumentBuf::try_from(document).unwrap())
 }
 
 #[tokio::test]

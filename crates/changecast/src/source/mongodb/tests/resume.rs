@@ -35,10 +35,11 @@ async fn a_place_in_time_is_a_position_too() {
     let source = bed.source(orders());
     bed.insert_orders(0..1).await;
     let hello = bed.database.run_command(doc! { "hello": 1 }).await.unwrap();
-    let time = super::super::position::time_after(&hello).unwrap();
+    let done = hello.get_timestamp("operationTime").unwrap();
+    let time = mongodb::bson::Timestamp { increment: done.increment + 1, ..done };
     let positions = super::super::Positions::new(&source.watched);
     bed.insert_orders(1..3).await;
-    let position = positions.at(&super::super::Place::At(time));
+    let position = positions.at(&super::super::position::Place::At(time));
     assert_eq!(follow(&source, position).await.ids(2).await, [1, 2]);
 }
 
@@ -103,4 +104,41 @@ async fn a_stream_that_lags_loses_nothing() {
         bed.insert_orders(start..start + 1024).await;
     }
     assert_eq!(stream.ids(count as usize).await, (0..i64::from(count)).collect::<Vec<_>>());
+}
+
+/// The position, as a version that knew of no deployments would have written it.
+fn without_deployment(position: &Position) -> Position {
+    let mut stored = json(position.as_bytes());
+    let deployment = stored.as_object_mut().unwrap().remove("deployment");
+    assert_eq!(deployment.unwrap().as_str().unwrap().len(), 24, "the id of the replica set");
+    Position::new(stored.to_string())
+}
+
+#[tokio::test]
+async fn a_position_without_a_deployment_stays_valid() {
+    let bed = Bed::new().await;
+    let source = bed.source(orders());
+    let mut stream = follow(&source, None).await;
+    let first = without_deployment(&stream.position().unwrap());
+    bed.insert_orders(1..3).await;
+    assert_eq!(stream.ids(1).await, [1]);
+    let second = without_deployment(&stream.position().unwrap());
+
+    let mut stream = follow(&source, Some(first)).await;
+    assert_eq!(stream.ids(2).await, [1, 2]);
+    without_deployment(&stream.position().unwrap());
+    let mut stream = follow(&source, Some(second)).await;
+    assert_eq!(stream.ids(1).await, [2]);
+}
+
+#[tokio::test]
+async fn g2_a_position_of_another_deployment_is_lost_history() {
+    let bed = Bed::new().await;
+    let source = bed.source(orders());
+    let position = follow(&source, None).await.position().unwrap();
+    let mut stored = json(position.as_bytes());
+    stored["deployment"] = "0123456789abcdef01234567".into();
+    let error = watch_error(&source, Some(Position::new(stored.to_string()))).await;
+    assert_eq!(error.remedy(), crate::source::Remedy::Gap);
+    assert!(error.to_string().contains("the database was replaced"), "{error}");
 }
