@@ -51,8 +51,13 @@ impl OtherProgram {
 
     /// All of them in one transaction.
     pub(crate) fn insert_numbers_at_once(&self, numbers: impl IntoIterator<Item = i64>) {
+        self.at_once(|| self.insert_numbers(numbers));
+    }
+
+    /// Writes in one transaction.
+    pub(crate) fn at_once(&self, write: impl FnOnce()) {
         self.0.execute_batch("BEGIN IMMEDIATE").expect("a transaction begins");
-        self.insert_numbers(numbers);
+        write();
         self.0.execute_batch("COMMIT").expect("a transaction ends");
     }
 }
