@@ -3,6 +3,7 @@
 
 pub mod board;
 mod failpoint;
+pub mod filter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -13,6 +13,40 @@ pub const TOPIC_BYTES_MAX: usize = 320;
 /// Patterns in one subscription: each costs a comparison per entry.
 pub const TOPIC_COUNT_MAX: usize = 100;
 
+// ── Filters ────────────────────────────────────────────────────────────────────────────────────
+
+/// Bytes of a filter's text: as much as one WebSocket message holds.
+pub const FILTER_BYTES_MAX: usize = 64 << 10;
+
+/// Documents and arrays inside each other in a filter: the compiler calls itself for each.
+pub const FILTER_DEPTH_MAX: usize = 32;
+
+/// Conditions in a filter: each is asked about every event, in the worst case.
+pub const FILTER_CONDITIONS_MAX: usize = 256;
+
+/// Values in one `$in`, `$nin` or `$all`: more is a join, which no filter should be.
+pub const FILTER_LIST_MAX: usize = 2_000;
+
+/// Names in a path.
+pub const FILTER_PATH_PARTS_MAX: usize = 32;
+
+/// Numbers in a path and in those of the `$elemMatch` around it: each may mean a place or a name,
+/// so that together they mean 2^n paths.
+pub const FILTER_PATH_PLACES_MAX: usize = 8;
+
+/// Bytes of a regular expression.
+pub const FILTER_REGEX_BYTES_MAX: usize = 1024;
+
+/// Bytes of a compiled regular expression, and of what it remembers while it is used.
+pub const FILTER_REGEX_PROGRAM_BYTES_MAX: usize = 256 << 10;
+
+/// Regular expressions in one filter: they are what takes most memory.
+pub const FILTER_REGEX_COUNT_MAX: usize = 16;
+
+/// Values at one path of an event that filters are looked up by; of an event with more, all
+/// filters on that path are asked.
+pub const EVENT_KEYS_MAX: usize = 1_000;
+
 // ── Log ────────────────────────────────────────────────────────────────────────────────────────
 
 /// Bytes the log keeps before it trims the oldest entries: enough for hours of a busy collection,
