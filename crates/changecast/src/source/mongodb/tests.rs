@@ -4,6 +4,7 @@
 
 mod capture;
 mod errors;
+mod filters;
 mod mongod;
 mod offline;
 mod outage;
