@@ -18,6 +18,7 @@ Examples:
   changecast demo                                   a page on http://127.0.0.1:8888/, nothing to install
   changecast --mongo mongodb://localhost --ns shop.orders
   changecast --ns 'shop.*'                          every collection of the database shop
+  changecast --ns '*'                               every collection of every database
   changecast --source 'mongodb://db1,db2/shop?replicaSet=rs0&collection=orders'
   curl -N http://127.0.0.1:8888/events              follow it from a terminal
 
@@ -57,11 +58,13 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "CHANGECAST_MONGO", value_name = "URI", hide_env_values = true)]
     pub(crate) mongo: Option<String>,
 
-    /// What to watch there: db.collection or db.*; repeatable [default with --mongo: test.test]
+    /// What to watch there: db.collection, db.*, or * for all; repeatable [default with --mongo:
+    /// test.test]
     #[arg(long, env = "CHANGECAST_NS", value_name = "DB.COLLECTION", value_delimiter = ',')]
     pub(crate) ns: Vec<String>,
 
-    /// A database to watch, as a URL with its options; repeatable
+    /// A database to watch, as a URL with its options; repeatable. For MongoDB: name, collection,
+    /// pipeline, full_document, full_document_before_change; the rest goes to the driver
     #[arg(long, env = "CHANGECAST_SOURCE", value_name = "URL", hide_env_values = true)]
     pub(crate) source: Vec<String>,
 

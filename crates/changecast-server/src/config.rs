@@ -99,6 +99,7 @@ struct SourceTable {
     name: Option<String>,
     #[serde(default)]
     collection: Vec<String>,
+    pipeline: Option<String>,
     full_document: Option<String>,
     full_document_before_change: Option<String>,
 }
@@ -193,6 +194,7 @@ impl SourceTable {
         let mut options = url::form_urlencoded::Serializer::new(String::new());
         let singles = [
             ("name", &self.name),
+            ("pipeline", &self.pipeline),
             ("full_document", &self.full_document),
             ("full_document_before_change", &self.full_document_before_change),
         ];

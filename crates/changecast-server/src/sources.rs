@@ -38,8 +38,11 @@ impl SourceConfig {
         }
     }
 
-    /// One source per database: several namespaces of one share a cursor.
+    /// One source per database: several namespaces of one share a cursor. `*` is all of them.
     pub(crate) fn of_namespaces(uri: &str, namespaces: &[String]) -> Result<Vec<Self>, Failure> {
+        if namespaces.iter().any(|namespace| namespace == "*") {
+            return Ok(vec![Self::mongo(MongoConfig::cluster(uri))?]);
+        }
         let mut databases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for namespace in namespaces {
             let (database, collection) = split_namespace(namespace)?;
@@ -79,6 +82,7 @@ impl SourceConfig {
             Self::Embedded => format!("the embedded store in {}", data.display()),
             Self::Mongo(config) => {
                 let collections = match &config.scope {
+                    Scope::Cluster => return "MongoDB, all databases".to_owned(),
                     Scope::Collection(name) => name.clone(),
                     Scope::Collections(names) => names.join(", "),
                     _ => "*".to_owned(),
@@ -114,6 +118,10 @@ fn split_namespace(namespace: &str) -> Result<(&str, &str), Failure> {
         )));
     };
     let empty = match (database, collection) {
+        ("*", _) => {
+            let hint = "a star stands alone, for all databases, or after the dot";
+            return Err(Failure::Configuration(format!("Invalid ns {namespace:?}: {hint}")));
+        }
         ("", _) => "the database, before the dot,",
         (_, "") => "the collection, after the dot,",
         _ => return Ok((database, collection)),

@@ -127,6 +127,9 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(250);
 /// The longest wait between two attempts; attempts never end.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
+/// Connections to one MongoDB: one for each stream that waits, and a few for questions between.
+pub const MONGO_CONNECTIONS_MAX: u32 = 1024;
+
 /// How often a stream is opened again where it was, one time after the other, without an answer in
 /// between: then it counts as broken. The waits between are those of every retry.
 pub const RESUMES_MAX: u32 = 4;

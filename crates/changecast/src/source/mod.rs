@@ -8,6 +8,7 @@ mod documents;
 mod error;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+mod options;
 mod runner;
 pub mod sqlite;
 mod stream;
@@ -23,8 +24,9 @@ use crate::model::{Position, TopicSet};
 
 pub use documents::{Documents, DocumentsError, Write, Written};
 pub use error::{Remedy, SourceError};
+pub use options::{FullDocument, FullDocumentBeforeChange, OperationTime, WatchOptions};
 pub use runner::start;
-pub use stream::{ChangeStream, Delivery, DeliverySender};
+pub use stream::{ChangeStream, CloseHandle, Delivery, DeliverySender};
 
 /// One watched database.
 #[async_trait]
@@ -68,20 +70,4 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// Why it does not.
     async fn probe(&self) -> Result<(), SourceError>;
-}
-
-/// How to open a [`ChangeStream`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct WatchOptions {
-    /// Go on right after this position; without one, start from now.
-    pub start_after: Option<Position>,
-}
-
-impl WatchOptions {
-    /// Goes on right after `position`, or starts from now.
-    #[must_use]
-    pub fn start_after(position: Option<Position>) -> Self {
-        Self { start_after: position }
-    }
 }

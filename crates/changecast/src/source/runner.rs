@@ -118,8 +118,9 @@ impl Runner {
         let stored = self.log.position(self.source.name()).await?;
         self.note_positioned(stored.is_some());
         let start_after = stored.clone().filter(|_| lost.is_none());
-        let mut stream = self.source.watch(WatchOptions::start_after(start_after)).await?;
-        let position = stream.position().cloned();
+        let options = WatchOptions { start_after, ..WatchOptions::default() };
+        let mut stream = self.source.watch(options).await?;
+        let position = stream.resume_token().cloned();
         if let Some(error) = &*lost {
             self.append_gap(error, position).await?;
             *lost = None;
@@ -142,7 +143,7 @@ impl Runner {
         let mut idle = IdlePosition::default();
         loop {
             let first = tokio::select! {
-                delivery = stream.next() => delivery,
+                delivery = stream.next_delivery() => delivery,
                 () = idle.due() => {
                     self.append(Vec::new(), idle.take()).await?;
                     continue;
@@ -212,7 +213,7 @@ impl Runner {
             filled.position = delivery.position.or(filled.position);
             let is_full = filled.bodies.len() >= limits::BATCH_CHANGES_MAX
                 || bytes >= limits::BATCH_BYTES_MAX;
-            next = if is_full { None } else { stream.next_ready() };
+            next = if is_full { None } else { stream.next_ready_delivery() };
         }
         (filled, None)
     }

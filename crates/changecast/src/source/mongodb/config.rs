@@ -11,7 +11,8 @@ use mongodb::options::{ClientOptions, ConnectionString};
 
 use super::errors::{Hosts, invalid};
 use super::scope::Scope;
-use crate::source::SourceError;
+use crate::limits;
+use crate::source::{FullDocument, FullDocumentBeforeChange, SourceError};
 
 /// How long the driver looks for a server before it says that there is none; the runner tries again
 /// anyway, so a short time only means that the state is known sooner.
@@ -21,6 +22,9 @@ const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// cuts connections that wait for it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The name of a source that watches a whole cluster, unless it is given another.
+const CLUSTER_NAME: &str = "mongodb";
+
 /// What a [`MongoSource`](super::MongoSource) is told.
 #[derive(Clone)]
 pub struct MongoConfig {
@@ -28,7 +32,7 @@ pub struct MongoConfig {
     uri: String,
     /// The source's name: the first part of its topics. Holds no dot.
     pub name: Arc<str>,
-    /// The database that is watched.
+    /// The database that is watched; empty for the whole cluster.
     pub database: String,
     /// What of it is watched.
     pub scope: Scope,
@@ -36,28 +40,8 @@ pub struct MongoConfig {
     pub full_document: Option<FullDocument>,
     /// Which documents come as they were before the change; none unless asked for.
     pub full_document_before_change: Option<FullDocumentBeforeChange>,
-}
-
-/// How the document that an update has changed comes with it, as `fullDocument`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FullDocument {
-    /// Looked up when the change is read: it may be newer than the change, or gone.
-    UpdateLookup,
-    /// As it was right after the change, if the collection keeps images.
-    WhenAvailable,
-    /// As it was right after the change; where the collection keeps no images, the source fails.
-    Required,
-}
-
-/// How the document from before the change comes with it, as `fullDocumentBeforeChange`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FullDocumentBeforeChange {
-    /// If the collection keeps images.
-    WhenAvailable,
-    /// Always; where the collection keeps no images, the source fails.
-    Required,
+    /// What MongoDB does with every change before it sends it: a list of stages in Extended JSON.
+    pub pipeline: Option<String>,
 }
 
 impl MongoConfig {
@@ -73,18 +57,29 @@ impl MongoConfig {
             scope,
             full_document: None,
             full_document_before_change: None,
+            pipeline: None,
         }
     }
 
-    /// Reads a source URL: a MongoDB connection string with the database as its path and, among
-    /// the driver's own options, `name=`, `collection=` (repeatable; none = the whole database),
-    /// `full_document=` and `full_document_before_change=`.
+    /// Watches all databases, as the source `mongodb`; topics are `<database>.<collection>`.
+    #[must_use]
+    pub fn cluster(uri: impl Into<String>) -> Self {
+        Self { name: CLUSTER_NAME.into(), ..Self::new(uri, "", Scope::Cluster) }
+    }
+
+    /// Reads a source URL: a MongoDB connection string with the database as its path (`*` = all)
+    /// and, among the driver's own options, `name=`, `collection=` (repeatable; none = the whole
+    /// database), `pipeline=`, `full_document=` and `full_document_before_change=`.
     ///
     /// # Errors
     /// [`SourceError::Unsupported`] when it names no database, or one of these options is wrong.
     pub fn from_url(url: &str) -> Result<Self, SourceError> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut config = Self::new(base, database_of(base)?, Scope::Database);
+        let mut config = match database_of(base)? {
+            (address, database) if database == "*" => Self::cluster(format!("{address}/")),
+            (_, database) => Self::new(base, database, Scope::Database),
+        };
+        let base = config.uri.clone();
         let mut collections = Vec::new();
         let mut for_the_driver = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -92,6 +87,7 @@ impl MongoConfig {
             match key {
                 "name" => config.name = percent_decode(value)?.into(),
                 "collection" => collections.push(percent_decode(value)?),
+                "pipeline" => config.pipeline = Some(form_decode(value)?),
                 "full_document" => config.full_document = FullDocument::parse(value)?,
                 "full_document_before_change" => {
                     config.full_document_before_change = FullDocumentBeforeChange::parse(value)?;
@@ -101,6 +97,9 @@ impl MongoConfig {
         }
         if !for_the_driver.is_empty() {
             config.uri = format!("{base}?{}", for_the_driver.join("&"));
+        }
+        if !collections.is_empty() && config.scope == Scope::Cluster {
+            return Err(invalid("source URL: collection= needs a database, as in /shop"));
         }
         if !collections.is_empty() {
             config.scope = Scope::Collections(collections);
@@ -130,9 +129,10 @@ impl MongoConfig {
         options.app_name.get_or_insert_with(|| "changecast".into());
         options.server_selection_timeout.get_or_insert(SERVER_SELECTION_TIMEOUT);
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
-        // When the driver (3.9.1) resumes a stream and has to ask twice for it, it has forgotten the
-        // token by then: it starts from now, or once more from where it first started. Our own
-        // retries do not.
+        // Each stream holds a connection while it waits: the driver's ten would make the eleventh
+        // stream wait for the others.
+        options.max_pool_size.get_or_insert(limits::MONGO_CONNECTIONS_MAX);
+        // What fails is asked again here, with pauses.
         options.retry_reads = Some(false);
         Ok(options)
     }
@@ -147,79 +147,28 @@ impl fmt::Debug for MongoConfig {
             .field("scope", &self.scope)
             .field("full_document", &self.full_document)
             .field("full_document_before_change", &self.full_document_before_change)
+            .field("pipeline", &self.pipeline)
             .finish()
     }
 }
 
-impl FullDocument {
-    const NAMES: [(&'static str, Option<Self>); 4] = [
-        ("default", None),
-        ("updateLookup", Some(Self::UpdateLookup)),
-        ("whenAvailable", Some(Self::WhenAvailable)),
-        ("required", Some(Self::Required)),
-    ];
-
-    /// Reads MongoDB's own word for it; `default` is none.
-    ///
-    /// # Errors
-    /// [`SourceError::Unsupported`] for any other word.
-    pub fn parse(text: &str) -> Result<Option<Self>, SourceError> {
-        by_name("full_document", &Self::NAMES, text)
-    }
-
-    /// MongoDB's own word for it.
-    pub(super) fn name(self) -> &'static str {
-        name_of(&Self::NAMES, self)
-    }
-}
-
-impl FullDocumentBeforeChange {
-    const NAMES: [(&'static str, Option<Self>); 3] = [
-        ("off", None),
-        ("whenAvailable", Some(Self::WhenAvailable)),
-        ("required", Some(Self::Required)),
-    ];
-
-    /// Reads MongoDB's own word for it; `off` is none.
-    ///
-    /// # Errors
-    /// [`SourceError::Unsupported`] for any other word.
-    pub fn parse(text: &str) -> Result<Option<Self>, SourceError> {
-        by_name("full_document_before_change", &Self::NAMES, text)
-    }
-
-    /// MongoDB's own word for it.
-    pub(super) fn name(self) -> &'static str {
-        name_of(&Self::NAMES, self)
-    }
-}
-
-fn by_name<T: Copy>(
-    option: &str,
-    names: &[(&str, Option<T>)],
-    text: &str,
-) -> Result<Option<T>, SourceError> {
-    if let Some((_, value)) = names.iter().find(|(name, _)| *name == text) {
-        return Ok(*value);
-    }
-    let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-    Err(invalid(format!("{option}: {text:?} is not one of {}", known.join(", "))))
-}
-
-fn name_of<T: Copy + PartialEq>(names: &[(&'static str, Option<T>)], value: T) -> &'static str {
-    names.iter().find(|(_, known)| *known == Some(value)).map_or("default", |(name, _)| name)
-}
-
-/// The path of a source URL that ends before its query.
-fn database_of(base: &str) -> Result<String, SourceError> {
-    let after_scheme = base.split_once("://").map_or(base, |(_, rest)| rest);
-    let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
+/// The address and the path of a source URL that ends before its query.
+fn database_of(base: &str) -> Result<(&str, String), SourceError> {
+    let after_scheme = base.find("://").map_or(0, |at| at + 3);
+    let path = base.get(after_scheme..).and_then(|rest| rest.split_once('/'));
+    let (_, path) = path.unwrap_or((base, ""));
+    let address = base.get(..base.len() - path.len()).unwrap_or(base).trim_end_matches('/');
     match percent_decode(path)? {
-        database if database.is_empty() => {
-            Err(invalid("source URL: no database is named, as in mongodb://localhost/shop"))
-        }
-        database => Ok(database),
+        database if database.is_empty() => Err(invalid(
+            "source URL: no database is named, as in mongodb://localhost/shop (or /* for all)",
+        )),
+        database => Ok((address, database)),
     }
+}
+
+/// As [`percent_decode`], where forms write spaces as plus signs: JSON has a use for neither.
+fn form_decode(text: &str) -> Result<String, SourceError> {
+    percent_decode(&text.replace('+', " "))
 }
 
 fn percent_decode(text: &str) -> Result<String, SourceError> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::extended_json::{BsonError, Document, Value, write_document};
-use super::scope::Watched;
+use super::scope::{Namespace, Watched};
 use crate::model::{Change, Op, Topic};
 
 /// Bytes that the buffer keeps for the next event: most events are smaller.
@@ -20,8 +20,8 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 /// Turns events into changes.
 pub(super) struct Decoder {
     watched: Arc<Watched>,
-    /// The last collection and its topic: changes mostly come in runs.
-    last: Option<(String, Topic)>,
+    /// The last collection, with its database, and its topic: changes mostly come in runs.
+    last: Option<(Where<'static>, Topic)>,
     buffer: Vec<u8>,
 }
 
@@ -38,9 +38,16 @@ pub(super) struct Decoded {
 #[derive(Default)]
 struct Parts<'a> {
     operation: Option<Cow<'a, str>>,
-    collection: Option<Cow<'a, str>>,
-    renamed_to: Option<Cow<'a, str>>,
+    namespace: Where<'a>,
+    renamed_to: Where<'a>,
     key: Option<Value<'a>>,
+}
+
+/// A namespace, as far as the event tells it.
+#[derive(Default, PartialEq)]
+struct Where<'a> {
+    database: Option<Cow<'a, str>>,
+    collection: Option<Cow<'a, str>>,
 }
 
 impl Decoder {
@@ -69,17 +76,45 @@ impl Decoder {
     }
 
     fn topic(&mut self, parts: &Parts<'_>) -> Topic {
-        let collection = parts.collection.as_deref();
-        match (&self.last, collection) {
-            (Some((last, topic)), Some(collection)) if last == collection => topic.clone(),
+        match &self.last {
+            Some((last, topic)) if *last == parts.namespace => topic.clone(),
             _ => {
-                let topic = self.watched.topic(collection, parts.renamed_to.as_deref());
-                if parts.renamed_to.is_none() {
-                    self.last = collection.map(|collection| (collection.into(), topic.clone()));
+                let (namespace, renamed_to) = (&parts.namespace, &parts.renamed_to);
+                let topic = self.watched.topic(namespace.borrowed(), renamed_to.borrowed());
+                if renamed_to.collection.is_none() {
+                    self.last = Some((namespace.to_static(), topic.clone()));
                 }
                 topic
             }
         }
+    }
+}
+
+impl<'a> Where<'a> {
+    fn read(namespace: &Value<'a>) -> Self {
+        let mut read = Self::default();
+        let Some(namespace) = namespace.as_document() else {
+            return read;
+        };
+        for element in namespace.elements().map_while(Result::ok) {
+            match element.key {
+                b"db" => read.database = element.value.as_str(),
+                b"coll" => read.collection = element.value.as_str(),
+                _ => {}
+            }
+        }
+        read
+    }
+
+    fn borrowed(&self) -> Namespace<'_> {
+        let (database, collection) = (self.database.as_deref(), self.collection.as_deref());
+        Namespace { database, collection }
+    }
+
+    fn to_static(&self) -> Where<'static> {
+        let owned =
+            |part: &Option<Cow<'_, str>>| part.as_deref().map(|text| text.to_owned().into());
+        Where { database: owned(&self.database), collection: owned(&self.collection) }
     }
 }
 
@@ -89,8 +124,8 @@ impl<'a> Parts<'a> {
         for element in elements(event).map_while(Result::ok) {
             match element.key {
                 b"operationType" => parts.operation = element.value.as_str(),
-                b"ns" => parts.collection = collection(&element.value),
-                b"to" => parts.renamed_to = collection(&element.value),
+                b"ns" => parts.namespace = Where::read(&element.value),
+                b"to" => parts.renamed_to = Where::read(&element.value),
                 b"documentKey" => parts.key = Some(element.value),
                 _ => {}
             }
@@ -104,11 +139,6 @@ fn elements(
     event: &[u8],
 ) -> impl Iterator<Item = Result<super::extended_json::Element<'_>, BsonError>> {
     Document::new(event).ok().into_iter().flat_map(|event| event.elements())
-}
-
-fn collection<'a>(namespace: &Value<'a>) -> Option<Cow<'a, str>> {
-    let mut elements = namespace.as_document()?.elements().map_while(Result::ok);
-    elements.find(|element| element.key == b"coll")?.value.as_str()
 }
 
 /// Writes what of `event` can be written, and what is missing.

@@ -71,7 +71,14 @@ impl Hosts {
             40573 => self.standalone(),
             NO_MATCHING_DOCUMENT => SourceError::Operator {
                 problem: format!("an image that is required was not kept: {words}"),
-                remedy: "ask for images with `whenAvailable` instead of `required`".into(),
+                remedy:
+                    "turn on changeStreamPreAndPostImages for the collection, or ask for images \
+                         with `whenAvailable` instead of `required`"
+                        .into(),
+            },
+            FATAL if message.contains("was modified by the pipeline") => SourceError::Operator {
+                problem: "the pipeline removes or changes _id, which is the resume token".into(),
+                remedy: "leave _id as it is, in $project, $replaceRoot and the like".into(),
             },
             // Asking again from the same place would fail for ever.
             BSON_OBJECT_TOO_LARGE => SourceError::HistoryLost(
@@ -141,6 +148,9 @@ impl Hosts {
 /// NoMatchingDocument: the collection keeps no images, or did not yet.
 const NO_MATCHING_DOCUMENT: i32 = 47;
 
+/// ChangeStreamFatalError
+const FATAL: i32 = 280;
+
 const BSON_OBJECT_TOO_LARGE: i32 = 10334;
 
 /// The server cannot go on after a token: it no longer knows it, or never did, or cannot read it.
@@ -193,6 +203,20 @@ pub(super) fn is_resumable(error: &Error, wire_version: i32) -> bool {
 pub(super) fn is_refusal(error: &Error) -> bool {
     server_words(error)
         .is_some_and(|(code, _)| !RESUMABLE.contains(&code) && code != NOT_YET_INITIALIZED)
+}
+
+/// Whether a server has refused what a stream asks for, and not where it starts.
+pub(super) fn is_about_options(error: &Error, is_now: bool) -> bool {
+    is_refusal(error)
+        && server_words(error).is_some_and(|(code, _)| is_now || !HISTORY_LOST.contains(&code))
+}
+
+/// What to say then.
+pub(super) fn refused_options(words: &str) -> SourceError {
+    SourceError::Operator {
+        problem: format!("the server refuses what the source asks for: {words}"),
+        remedy: "correct the pipeline, or the option that the words name".into(),
+    }
 }
 
 /// Whether a server waits for `rs.initiate()`.

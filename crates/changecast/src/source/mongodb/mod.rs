@@ -1,4 +1,5 @@
-//! MongoDB: one change stream per source, on one collection, several, or a whole database.
+//! MongoDB: one change stream per source, on one collection, several, a whole database, or the
+//! whole cluster.
 //!
 //! The driver knows MongoDB and hands out changes already encoded; it must not know the log, nor
 //! anybody who follows it.
@@ -17,7 +18,8 @@
 //! A change belongs to `<source>.<collection>`. A rename belongs to the collection's old name, or
 //! to the new one if only that is watched. What names no collection (`dropDatabase`, and the
 //! `invalidate` that follows) belongs to the one collection that is watched, or else to
-//! `<source>.$database`, a name that no collection can have.
+//! `<source>.$database`, a name that no collection can have. Where the whole cluster is watched,
+//! the database's name stands in the place of the source's.
 
 mod config;
 mod cursor;
@@ -27,7 +29,9 @@ mod errors;
 mod extended_json;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod mongo;
 mod position;
+mod request;
 mod scope;
 mod stream;
 #[cfg(test)]
@@ -42,6 +46,7 @@ use tokio::sync::Mutex;
 
 use self::errors::Hosts;
 use self::position::Positions;
+use self::request::Request;
 use self::scope::Watched;
 use self::stream::{Follower, Opener};
 use super::{ChangeStream, Source, SourceError, WatchOptions};
@@ -49,7 +54,8 @@ use crate::limits;
 use crate::model::TopicSet;
 use crate::telemetry::Telemetry;
 
-pub use config::{FullDocument, FullDocumentBeforeChange, MongoConfig};
+pub use config::MongoConfig;
+pub use mongo::Mongo;
 pub use scope::Scope;
 
 /// A watched MongoDB.
@@ -58,26 +64,53 @@ pub struct MongoSource {
     watched: Arc<Watched>,
     hosts: Arc<Hosts>,
     telemetry: Arc<Telemetry>,
-    /// Made at first use, inside a runtime, and kept: its pool and monitors outlive every stream.
-    /// A tokio mutex: held while a client is made, which may look up names.
-    client: Mutex<Option<Client>>,
+    client: Arc<SharedClient>,
 }
+
+/// Made at first use, inside a runtime, and kept: its pool and monitors outlive every stream. A
+/// tokio mutex: held while a client is made, which may look up names.
+type SharedClient = Mutex<Option<Client>>;
 
 impl MongoSource {
     /// Checks `config`; nothing is connected yet.
     ///
     /// # Errors
-    /// [`SourceError::Unsupported`] when a name or the connection string is not valid.
+    /// [`SourceError::Unsupported`] when a name, the pipeline or the connection string is not
+    /// valid.
     pub fn new(config: MongoConfig, telemetry: Arc<Telemetry>) -> Result<Self, SourceError> {
         let hosts = config.hosts()?;
+        Request::new(&config, &WatchOptions::new())?;
         let watched = Watched::new(&config.name, &config.database, &config.scope)?;
         Ok(Self {
             config,
             watched: Arc::new(watched),
             hosts: Arc::new(hosts),
             telemetry,
-            client: Mutex::default(),
+            client: Arc::default(),
         })
+    }
+
+    /// Opens a stream of changes, eagerly, as [`Source::watch`] says.
+    ///
+    /// # Errors
+    /// As [`Source::watch`].
+    pub async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
+        let request = Request::new(&self.config, &options)?;
+        let positions = Positions::new(&self.watched, request.fingerprint.as_deref());
+        let start = positions.start(&options)?;
+        let client = self.client().await?;
+        let hello = self.hello(&client).await?;
+        let opener = Opener {
+            client,
+            request,
+            watched: Arc::clone(&self.watched),
+            hosts: Arc::clone(&self.hosts),
+        };
+        let (follower, initial) = Follower::open(opener, positions, start, hello).await?;
+        let initial = initial.or_else(|| options.token().cloned());
+        let (sender, stream) = ChangeStream::new(initial);
+        tokio::spawn(follower.run(sender, Arc::clone(&self.telemetry)));
+        Ok(stream)
     }
 
     async fn client(&self) -> Result<Client, SourceError> {
@@ -143,23 +176,7 @@ impl Source for MongoSource {
     }
 
     async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
-        let positions = Positions::new(&self.watched);
-        let start = positions.start(options.start_after.as_ref())?;
-        let client = self.client().await?;
-        let hello = self.hello(&client).await?;
-        let opener = Opener {
-            client,
-            database: self.config.database.clone(),
-            watched: Arc::clone(&self.watched),
-            full_document: self.config.full_document,
-            full_document_before_change: self.config.full_document_before_change,
-            hosts: Arc::clone(&self.hosts),
-        };
-        let (follower, initial) = Follower::open(opener, positions, start, hello).await?;
-        let initial = initial.or(options.start_after);
-        let (sender, stream) = ChangeStream::new(initial);
-        tokio::spawn(follower.run(sender, Arc::clone(&self.telemetry)));
-        Ok(stream)
+        Self::watch(self, options).await
     }
 
     async fn probe(&self) -> Result<(), SourceError> {

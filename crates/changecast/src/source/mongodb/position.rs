@@ -2,12 +2,15 @@
 //!
 //! A position is JSON: `{"version":1,"scope":["shop","orders"],"deployment":"…","token":"…"}`. The
 //! scope is the database and its watched collections, none of them for all. The deployment is the
-//! id of the replica set or cluster, if it is known. The token is the server's own document in
+//! id of the replica set or cluster, if it is known; `"pipeline":"…"` tells one choice of changes
+//! from another. The token is the server's own document in
 //! base64, byte for byte; where there is none yet, `"time":[seconds,increment]` stands in its
 //! place. The module must not talk to a server.
 //!
-//! A token taken under another scope cannot be handed to a server without leaving out what the new
-//! scope adds. Then the stream is opened at the token's time, and what is not after the token is
+//! A bare token, `{"_data":"…"}`, is a position, too: that is how other drivers show theirs.
+//!
+//! A token taken under another scope or pipeline cannot be handed to a server without leaving out
+//! what the new one adds. Then the stream is opened at the token's time, and what is not after the token is
 //! left out here: tokens are ordered as their text is.
 
 use base64::Engine as _;
@@ -17,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Watched;
 use crate::model::Position;
-use crate::source::SourceError;
+use crate::source::{SourceError, WatchOptions};
 
 const VERSION: u32 = 1;
 
@@ -79,9 +82,15 @@ pub(super) struct Start {
     pub(super) floor: Option<Token>,
     /// The deployment that the place is in, if it is known.
     pub(super) deployment: Option<String>,
+    /// Whether the user has asked for `resumeAfter`, which refuses what `startAfter` takes.
+    pub(super) is_resume_after: bool,
 }
 
 impl Start {
+    fn at(place: Place) -> Self {
+        Self { place, floor: None, deployment: None, is_resume_after: false }
+    }
+
     /// Whether what `token` tells has yet to be delivered.
     pub(super) fn is_new(&self, token: &Token) -> bool {
         self.floor.as_ref().is_none_or(|floor| token.is_after(floor))
@@ -105,23 +114,30 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deployment: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pipeline: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time: Option<(u32, u32)>,
 }
 
-/// Reads and writes the positions of one scope.
+/// Reads and writes the positions of one scope and pipeline.
 pub(super) struct Positions {
     scope: Vec<String>,
+    pipeline: Option<String>,
     deployment: Option<String>,
     /// What every position with a token starts with.
     token_prefix: String,
 }
 
 impl Positions {
-    pub(super) fn new(watched: &Watched) -> Self {
-        let mut positions =
-            Self { scope: watched.identity(), deployment: None, token_prefix: String::new() };
+    pub(super) fn new(watched: &Watched, pipeline: Option<&str>) -> Self {
+        let mut positions = Self {
+            scope: watched.identity(),
+            pipeline: pipeline.map(ToOwned::to_owned),
+            deployment: None,
+            token_prefix: String::new(),
+        };
         positions.belong_to(None);
         positions
     }
@@ -155,37 +171,54 @@ impl Positions {
 
     fn write(&self, token: Option<String>, time: Option<(u32, u32)>) -> String {
         let (scope, deployment) = (self.scope.clone(), self.deployment.clone());
-        let stored = Stored { version: VERSION, scope, deployment, token, time };
+        let pipeline = self.pipeline.clone();
+        let stored = Stored { version: VERSION, scope, deployment, pipeline, token, time };
         serde_json::to_string(&stored).expect("a position is JSON")
     }
 
-    /// Where to go on from a stored position.
-    pub(super) fn start(&self, position: Option<&Position>) -> Result<Start, SourceError> {
-        let Some(position) = position else {
-            return Ok(Start { place: Place::Now, floor: None, deployment: None });
+    /// Where `options` say to start.
+    pub(super) fn start(&self, options: &WatchOptions) -> Result<Start, SourceError> {
+        if let Some(time) = options.start_at_operation_time {
+            return Ok(Start::at(Place::At(time.into())));
+        }
+        let Some(position) = options.token() else {
+            return Ok(Start::at(Place::Now));
         };
+        let is_resume_after = options.resume_after.is_some();
+        if let Some(token) = bare_token(position) {
+            return Ok(Start { is_resume_after, ..Start::at(Place::After(token)) });
+        }
+        Ok(Start { is_resume_after, ..self.stored(position)? })
+    }
+
+    /// Where to go on from a stored position.
+    fn stored(&self, position: &Position) -> Result<Start, SourceError> {
         let stored: Stored =
             serde_json::from_slice(position.as_bytes()).map_err(|_| unreadable())?;
         if stored.version != VERSION {
             return Err(unreadable());
         }
-        let deployment = stored.deployment;
+        let start = |place| Start { deployment: stored.deployment, ..Start::at(place) };
         match (stored.token, stored.time) {
             (Some(text), None) => {
                 let token = decode(&text).ok_or_else(unreadable)?;
-                if stored.scope == self.scope {
-                    return Ok(Start { place: Place::After(token), floor: None, deployment });
+                if stored.scope == self.scope && stored.pipeline == self.pipeline {
+                    return Ok(start(Place::After(token)));
                 }
                 let time = token.time().ok_or_else(unreadable)?;
-                Ok(Start { place: Place::At(time), floor: Some(token), deployment })
+                Ok(Start { floor: Some(token), ..start(Place::At(time)) })
             }
-            (None, Some((time, increment))) => {
-                let place = Place::At(Timestamp { time, increment });
-                Ok(Start { place, floor: None, deployment })
-            }
+            (None, Some((time, increment))) => Ok(start(Place::At(Timestamp { time, increment }))),
             _ => Err(unreadable()),
         }
     }
+}
+
+/// The server's own token, as other drivers show it.
+fn bare_token(position: &Position) -> Option<Token> {
+    let document: Document = serde_json::from_slice(position.as_bytes()).ok()?;
+    document.contains_key("_data").then_some(())?;
+    RawDocumentBuf::try_from(&document).ok().map(Token)
 }
 
 fn decode(text: &str) -> Option<Token> {

@@ -27,13 +27,16 @@ pub enum Scope {
     Collections(Vec<String>),
     /// All collections, also those to come.
     Database,
+    /// All collections of all databases, save MongoDB's own.
+    Cluster,
 }
 
 /// A [`Scope`] with its names checked.
 pub(super) struct Watched {
     /// The source's name.
     pub(super) name: Arc<str>,
-    database: String,
+    /// None for the whole cluster.
+    database: Option<String>,
     /// In order, each once, with their topics; none = all.
     collections: Vec<(String, Topic)>,
     database_topic: Topic,
@@ -41,13 +44,14 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(name: &Arc<str>, database: &str, scope: &Scope) -> Result<Self, SourceError> {
+        let database = (*scope != Scope::Cluster).then_some(database);
         check_names(name, database)?;
         let mut names = match scope {
             Scope::Collection(collection) => vec![collection.clone()],
             Scope::Collections(collections) => collections.clone(),
-            Scope::Database => Vec::new(),
+            Scope::Database | Scope::Cluster => Vec::new(),
         };
-        if names.is_empty() && *scope != Scope::Database {
+        if names.is_empty() && matches!(scope, Scope::Collections(_)) {
             return Err(invalid("an empty list of collections watches nothing"));
         }
         names.sort();
@@ -55,13 +59,16 @@ impl Watched {
         let collections = names.into_iter().map(|collection| with_topic(name, collection));
         Ok(Self {
             name: Arc::clone(name),
-            database: database.to_owned(),
+            database: database.map(ToOwned::to_owned),
             collections: collections.collect::<Result<_, _>>()?,
             database_topic: topic(name, DATABASE_TOPIC)?,
         })
     }
 
     pub(super) fn topics(&self) -> TopicSet {
+        if self.is_cluster() {
+            return TopicSet::new([TopicPattern::All]);
+        }
         if self.collections.is_empty() {
             return TopicSet::new([TopicPattern::Prefix(format!("{}.", self.name).into())]);
         }
@@ -72,6 +79,15 @@ impl Watched {
         TopicSet::new(topics.into_iter().map(TopicPattern::Exact))
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        self.database.is_none()
+    }
+
+    /// The database that a stream is opened on.
+    pub(super) fn database(&self) -> &str {
+        self.database.as_deref().unwrap_or("admin")
+    }
+
     /// The collection, if one alone is watched.
     pub(super) fn only(&self) -> Option<&str> {
         match self.collections.as_slice() {
@@ -80,10 +96,10 @@ impl Watched {
         }
     }
 
-    /// The database and the collections, as a position remembers them.
+    /// The database and the collections, as a position remembers them; nothing for the cluster.
     pub(super) fn identity(&self) -> Vec<String> {
         let collections = self.collections.iter().map(|(collection, _)| collection);
-        std::iter::once(&self.database).chain(collections).cloned().collect()
+        self.database.iter().chain(collections).cloned().collect()
     }
 
     /// Keeps a stream on the whole database to the collections, if it is one.
@@ -99,16 +115,19 @@ impl Watched {
         ] } })
     }
 
-    /// The topic of a change to `collection`, which has been renamed to `renamed_to` if any.
-    pub(super) fn topic(&self, collection: Option<&str>, renamed_to: Option<&str>) -> Topic {
+    /// The topic of a change to `namespace`, which has been renamed to `renamed_to` if any.
+    pub(super) fn topic(&self, namespace: Namespace<'_>, renamed_to: Namespace<'_>) -> Topic {
         if let [(_, only)] = self.collections.as_slice() {
             return only.clone();
         }
         let found = if self.collections.is_empty() {
-            collection.map(|collection| self.any_topic(collection))
+            // The first part of the topics.
+            let first = if self.is_cluster() { namespace.database } else { Some(&*self.name) };
+            let collection = namespace.collection.unwrap_or(DATABASE_TOPIC);
+            first.and_then(|first| any_topic(first, collection))
         } else {
             let listed = |collection| self.listed_topic(collection);
-            collection.and_then(listed).or_else(|| renamed_to.and_then(listed))
+            namespace.collection.and_then(listed).or_else(|| renamed_to.collection.and_then(listed))
         };
         found.unwrap_or_else(|| self.database_topic.clone())
     }
@@ -117,22 +136,28 @@ impl Watched {
         let index = self.collections.binary_search_by(|(name, _)| name.as_str().cmp(collection));
         index.ok().and_then(|index| self.collections.get(index)).map(|(_, topic)| topic.clone())
     }
-
-    /// MongoDB allows control characters in a collection's name, a topic does not.
-    fn any_topic(&self, collection: &str) -> Topic {
-        Topic::new(&self.name, collection)
-            .or_else(|_| {
-                let printable = collection.replace(char::is_control, "\u{FFFD}");
-                Topic::new(&self.name, &printable)
-            })
-            .unwrap_or_else(|_| self.database_topic.clone())
-    }
 }
 
-fn check_names(name: &str, database: &str) -> Result<(), SourceError> {
+/// Where a change happened, as far as its event says.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Namespace<'a> {
+    pub(super) database: Option<&'a str>,
+    pub(super) collection: Option<&'a str>,
+}
+
+/// MongoDB allows control characters in a collection's name, a topic does not.
+fn any_topic(first: &str, collection: &str) -> Option<Topic> {
+    let printable = || collection.replace(char::is_control, "\u{FFFD}");
+    Topic::new(first, collection).or_else(|_| Topic::new(first, &printable())).ok()
+}
+
+fn check_names(name: &str, database: Option<&str>) -> Result<(), SourceError> {
     if name.len() > NAME_BYTES_MAX {
         return Err(invalid(format!("source {name:?}: longer than {NAME_BYTES_MAX} bytes")));
     }
+    let Some(database) = database else {
+        return Ok(());
+    };
     let is_bad = |c: char| c.is_control() || " /\\.\"$".contains(c);
     if database.is_empty() || database.len() >= 64 || database.contains(is_bad) {
         return Err(invalid(format!("database {database:?}: not a name of a MongoDB database")));

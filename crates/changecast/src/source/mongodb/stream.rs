@@ -5,18 +5,17 @@
 //! and the runner opens a new one from the last position.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mongodb::Client;
-use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf};
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
-use super::config::{FullDocument, FullDocumentBeforeChange};
 use super::cursor::{Batch, Cursor};
 use super::decode::Decoder;
 use super::deployment::Deployment;
 use super::errors::{self, Hosts};
 use super::position::{Place, Positions, Start, Token};
+use super::request::{Request, whole_pipeline};
 use super::scope::Watched;
 use crate::limits;
 use crate::model::Position;
@@ -24,17 +23,11 @@ use crate::source::backoff::Backoff;
 use crate::source::{Delivery, DeliverySender, SourceError};
 use crate::telemetry::Telemetry;
 
-/// How long the server waits for a change before it answers that there is none: each answer tells a
-/// newer position.
-const AWAIT_TIME: Duration = Duration::from_secs(1);
-
 /// Opens streams that differ only in where they start.
 pub(super) struct Opener {
     pub(super) client: Client,
-    pub(super) database: String,
+    pub(super) request: Request,
     pub(super) watched: Arc<Watched>,
-    pub(super) full_document: Option<FullDocument>,
-    pub(super) full_document_before_change: Option<FullDocumentBeforeChange>,
     pub(super) hosts: Arc<Hosts>,
 }
 
@@ -53,43 +46,52 @@ impl Opener {
         let wire_version = hello.get_i32("maxWireVersion").unwrap_or(0);
         let deployment = Deployment::identify(&self.client, hello).await.map_err(explain)?;
         deployment.check(start)?;
-        let opened = match self.aggregate(self.stage(&start.place)?).await {
+        let opened = match self.aggregate(self.stage(start)?).await {
             Ok(batches) => Cursor::open(batches).await,
             Err(error) => Err(error),
         };
-        let (cursor, first) =
-            opened.map_err(|error| match (self.hosts.explain(&error), &start.place) {
-                // Nothing is lost where nothing was asked for, and to start from now again is no
-                // help.
-                (SourceError::HistoryLost(reason), Place::Now) => SourceError::Unavailable(reason),
-                (error, _) => error,
-            })?;
+        let (cursor, first) = opened.map_err(|error| self.explain_opening(&error, &start.place))?;
         Ok(Opened { cursor, first, deployment, wire_version })
     }
 
-    async fn aggregate(&self, stage: Document) -> mongodb::error::Result<RawBatchCursor> {
-        let mut pipeline = vec![doc! { "$changeStream": stage }];
-        pipeline.extend(self.watched.pipeline());
-        let database = self.client.database(&self.database);
-        match self.watched.only() {
-            Some(name) => {
-                let collection = database.collection::<RawDocumentBuf>(name);
-                collection.aggregate(pipeline).max_await_time(AWAIT_TIME).batch().await
+    fn explain_opening(&self, error: &mongodb::error::Error, place: &Place) -> SourceError {
+        let is_now = *place == Place::Now;
+        match self.hosts.explain(error) {
+            SourceError::HistoryLost(words) | SourceError::Unavailable(words)
+                if self.request.is_particular() && errors::is_about_options(error, is_now) =>
+            {
+                errors::refused_options(&words)
             }
-            None => database.aggregate(pipeline).max_await_time(AWAIT_TIME).batch().await,
+            // Nothing is lost where nothing was asked for, and to start from now again is no help.
+            SourceError::HistoryLost(reason) if is_now => SourceError::Unavailable(reason),
+            error => error,
         }
     }
 
-    fn stage(&self, place: &Place) -> Result<Document, SourceError> {
-        let mut stage = Document::new();
-        if let Some(images) = self.full_document {
-            stage.insert("fullDocument", images.name());
+    async fn aggregate(&self, stage: Document) -> mongodb::error::Result<RawBatchCursor> {
+        let pipeline = whole_pipeline(stage, self.watched.pipeline(), &self.request);
+        let database = self.client.database(self.watched.database());
+        let collection;
+        let aggregate = match self.watched.only() {
+            Some(name) => {
+                collection = database.collection::<RawDocumentBuf>(name);
+                collection.aggregate(pipeline)
+            }
+            None => database.aggregate(pipeline),
+        };
+        self.request.configure(aggregate).batch().await
+    }
+
+    fn stage(&self, start: &Start) -> Result<Document, SourceError> {
+        let mut stage = self.request.stage();
+        if self.watched.is_cluster() {
+            stage.insert("allChangesForCluster", true);
         }
-        if let Some(images) = self.full_document_before_change {
-            stage.insert("fullDocumentBeforeChange", images.name());
-        }
-        match place {
+        match &start.place {
             Place::Now => {}
+            Place::After(token) if start.is_resume_after => {
+                stage.insert("resumeAfter", token.for_server()?);
+            }
             Place::After(token) => {
                 stage.insert("startAfter", token.for_server()?);
             }
@@ -126,6 +128,7 @@ impl Follower {
         hello: Document,
     ) -> Result<(Self, Option<Position>), SourceError> {
         let opened = opener.open(&start, hello).await?;
+        start.is_resume_after = false;
         start.deployment = opened.deployment.id.clone().or(start.deployment);
         positions.belong_to(start.deployment.clone());
         let initial = initial_place(&mut start, &opened);
@@ -154,14 +157,20 @@ impl Follower {
         sender: &DeliverySender,
         telemetry: &Telemetry,
     ) -> Result<(), SourceError> {
+        let mut answered = 0;
         loop {
             if let Some(first) = self.opened.first.take() {
                 self.deliver(&first, sender, telemetry).await?;
             }
+            let asked = sender.asked();
             match self.opened.cursor.next().await {
                 Some(Ok(batch)) => {
                     self.resumes = 0;
                     self.deliver(&batch, sender, telemetry).await?;
+                    if asked > answered {
+                        answered = asked;
+                        sender.answer_nothing(asked).await;
+                    }
                 }
                 Some(Err(error)) => self.resume(&error).await?,
                 None => self.reopen().await?,

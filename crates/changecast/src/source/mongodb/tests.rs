@@ -98,8 +98,12 @@ async fn try_follow(
     source: &MongoSource,
     position: Option<Position>,
 ) -> Result<ChangeStream, SourceError> {
-    let watch = source.watch(WatchOptions::start_after(position));
+    let watch = source.watch(after(position));
     timeout(PATIENCE, watch).await.expect("the server answers")
+}
+
+fn after(position: Option<Position>) -> WatchOptions {
+    WatchOptions { start_after: position, ..WatchOptions::new() }
 }
 
 /// What a failed `watch` said.
@@ -114,7 +118,8 @@ struct Followed {
 
 impl Followed {
     async fn delivery(&mut self) -> Result<Delivery, SourceError> {
-        let next = timeout(PATIENCE, self.stream.next()).await.expect("a delivery in time");
+        let next =
+            timeout(PATIENCE, self.stream.next_delivery()).await.expect("a delivery in time");
         next.expect("a stream that goes on")
     }
 
@@ -160,7 +165,7 @@ impl Followed {
     }
 
     fn position(&self) -> Option<Position> {
-        self.stream.position().cloned()
+        self.stream.resume_token().cloned()
     }
 }
 

@@ -72,6 +72,20 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Opens a stream of changes, eagerly, as [`Source::watch`] says. Every event has both images
+    /// of its document, whatever is asked for, and comes at once, however long may be waited.
+    ///
+    /// # Errors
+    /// As [`Source::watch`]; [`SourceError::Unsupported`] names what the store cannot do.
+    pub async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
+        options.check_plain("the embedded store")?;
+        let (path, name) = (self.shared.path.clone(), Arc::clone(&self.shared.name));
+        let wake = Arc::clone(&self.shared.wake);
+        spawn_blocking(move || stream::open(&path, name, wake, &options))
+            .await
+            .map_err(|error| SourceError::Unavailable(error.to_string()))?
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -109,11 +123,7 @@ impl Source for SqliteStore {
     }
 
     async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
-        let (path, name) = (self.shared.path.clone(), Arc::clone(&self.shared.name));
-        let wake = Arc::clone(&self.shared.wake);
-        spawn_blocking(move || stream::open(&path, name, wake, options.start_after.as_ref()))
-            .await
-            .map_err(|error| SourceError::Unavailable(error.to_string()))?
+        Self::watch(self, options).await
     }
 
     /// Lets the writer forget the changelog up to `position`, save the newest

@@ -22,7 +22,7 @@ use super::position::Place;
 use super::{failure, schema};
 use crate::limits;
 use crate::model::Position;
-use crate::source::{ChangeStream, Delivery, DeliverySender, SourceError};
+use crate::source::{ChangeStream, Delivery, DeliverySender, SourceError, WatchOptions};
 
 /// Wakes the threads that watch, right after a commit.
 #[derive(Default)]
@@ -49,18 +49,20 @@ impl Wake {
     }
 }
 
-/// Opens a stream on the store at `path`, after `position` or from now.
+/// Opens a stream on the store at `path`, where `options` say, or from now.
 pub(super) fn open(
     path: &Path,
     name: Arc<str>,
     wake: Arc<Wake>,
-    position: Option<&Position>,
+    options: &WatchOptions,
 ) -> Result<ChangeStream, SourceError> {
     let connection = schema::connect(path)?;
-    let place = establish(&connection, position)?;
+    let place = establish(&connection, options.token())?;
     let (sender, stream) = ChangeStream::new(Some(place.to_position()));
     let encoder = Encoder { name, identity: place.identity.clone() };
-    let watcher = Watcher { connection, encoder, place, wake, sender };
+    let batch_size = options.batch_size.map_or(limits::BATCH_CHANGES_MAX, |count| count as usize);
+    let batch_size = batch_size.clamp(1, limits::BATCH_CHANGES_MAX);
+    let watcher = Watcher { connection, encoder, place, batch_size, wake, sender };
     thread::Builder::new()
         .name("sqlite-watch".into())
         .spawn(move || watcher.run())
@@ -131,6 +133,8 @@ struct Watcher {
     connection: Connection,
     encoder: Encoder,
     place: Place,
+    /// How many rows are read at once.
+    batch_size: usize,
     wake: Arc<Wake>,
     sender: DeliverySender,
 }
@@ -145,11 +149,18 @@ impl Watcher {
 
     /// Returns once nobody listens any more.
     fn follow(&mut self) -> Result<(), SourceError> {
-        let mut seen = 0;
+        let (mut seen, mut answered) = (0, 0);
         while !self.sender.is_closed() {
+            let asked = self.sender.asked();
             let version = self.data_version()?;
             while self.deliver_batch()? {}
-            while !self.sender.is_closed() && self.data_version()? == version {
+            if asked > answered && self.sender.answer_nothing_blocking(asked) {
+                answered = asked;
+            }
+            while !self.sender.is_closed()
+                && self.sender.asked() == answered
+                && self.data_version()? == version
+            {
                 let now = self.wake.wait(seen, limits::DATA_VERSION_EVERY);
                 if now != seen {
                     seen = now;
@@ -187,7 +198,7 @@ impl Watcher {
 
     fn read_batch(&self) -> Result<Vec<Row>, SourceError> {
         let snapshot = self.connection.unchecked_transaction().map_err(failure)?;
-        let rows = read_rows(&snapshot, self.place.id).map_err(failure)?;
+        let rows = read_rows(&snapshot, self.place.id, self.batch_size).map_err(failure)?;
         if rows.is_empty() && newest(&snapshot).map_err(failure)? != self.place.id {
             return Err(pruned());
         }
@@ -195,12 +206,12 @@ impl Watcher {
     }
 }
 
-fn read_rows(snapshot: &Connection, after: i64) -> rusqlite::Result<Vec<Row>> {
+fn read_rows(snapshot: &Connection, after: i64, batch_size: usize) -> rusqlite::Result<Vec<Row>> {
     let mut statement = snapshot.prepare_cached(
         "SELECT id, CAST(time AS INTEGER), op, collection, document_id, before, after FROM changelog
          WHERE id > ? ORDER BY id LIMIT ?",
     )?;
-    let mut found = statement.query(params![after, limits::BATCH_CHANGES_MAX as i64])?;
+    let mut found = statement.query(params![after, batch_size as i64])?;
     let mut rows = Vec::new();
     let mut bytes = 0;
     while bytes < limits::BATCH_BYTES_MAX

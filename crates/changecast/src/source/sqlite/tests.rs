@@ -50,12 +50,12 @@ impl Fixture {
     }
 
     async fn watch_after(&self, position: &Position) -> Result<ChangeStream, SourceError> {
-        self.store.watch(WatchOptions::start_after(Some(position.clone()))).await
+        self.store.watch(WatchOptions::new().start_after(position.clone())).await
     }
 }
 
 async fn next(stream: &mut ChangeStream) -> Result<Delivery, SourceError> {
-    let next = timeout(Duration::from_secs(20), stream.next()).await;
+    let next = timeout(Duration::from_secs(20), stream.next_delivery()).await;
     next.expect("a delivery comes in time").expect("the stream goes on")
 }
 

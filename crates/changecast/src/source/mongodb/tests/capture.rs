@@ -38,9 +38,9 @@ async fn images_come_if_asked_for() {
     let create = doc! { "create": "orders", "changeStreamPreAndPostImages": images };
     bed.database.run_command(create).await.unwrap();
     let mut config = bed.config(orders());
-    config.full_document = super::super::FullDocument::parse("updateLookup").unwrap();
+    config.full_document = crate::source::FullDocument::parse("updateLookup").unwrap();
     config.full_document_before_change =
-        super::super::FullDocumentBeforeChange::parse("required").unwrap();
+        crate::source::FullDocumentBeforeChange::parse("required").unwrap();
     let mut stream = follow(&source(config), None).await;
     bed.orders().insert_one(doc! { "_id": 1, "count": 1 }).await.unwrap();
     bed.orders().update_one(doc! {}, doc! { "$inc": { "count": 1 } }).await.unwrap();
@@ -101,7 +101,7 @@ async fn dropping_the_stream_kills_the_cursor() {
     let is_listed = async { while cursor_count(&bed).await != 1 {} };
     timeout(PATIENCE, is_listed).await.expect("there is one cursor");
     // A read that is given up changes nothing.
-    drop(timeout(Duration::ZERO, stream.stream.next()).await);
+    drop(timeout(Duration::ZERO, stream.stream.next_delivery()).await);
     bed.insert_orders(2..3).await;
     assert_eq!(stream.ids(1).await, [2]);
 

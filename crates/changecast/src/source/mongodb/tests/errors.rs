@@ -64,8 +64,8 @@ async fn moved(
     position: Option<Position>,
     seconds: impl Fn(u32) -> u32,
 ) -> Option<Position> {
-    let positions = Positions::new(&source.watched);
-    let Place::After(token) = positions.start(position.as_ref()).unwrap().place else {
+    let positions = Positions::new(&source.watched, None);
+    let Place::After(token) = positions.start(&after(position)).unwrap().place else {
         panic!("not a token");
     };
     let mut token_document = token.for_server().unwrap();
@@ -107,7 +107,7 @@ async fn lost_history_is_told_from_a_passing_fault() {
 async fn a_token_that_is_none_is_lost_history() {
     let bed = Bed::new().await;
     let source = bed.source(orders());
-    let positions = Positions::new(&source.watched);
+    let positions = Positions::new(&source.watched, None);
     for token in [doc! { "_data": "nonsense" }, doc! { "_data": "82" }, doc! { "x": 1 }, doc! {}] {
         let position = positions.after(&as_token(token));
         check(&watch_error(&source, Some(position)).await, Remedy::Gap, "history lost", "");
@@ -116,9 +116,9 @@ async fn a_token_that_is_none_is_lost_history() {
 
 async fn with_images(bed: &Bed) -> MongoSource {
     let mut config = bed.config(orders());
-    config.full_document = super::super::FullDocument::parse("required").unwrap();
+    config.full_document = crate::source::FullDocument::parse("required").unwrap();
     config.full_document_before_change =
-        super::super::FullDocumentBeforeChange::parse("required").unwrap();
+        crate::source::FullDocumentBeforeChange::parse("required").unwrap();
     source(config)
 }
 

@@ -18,7 +18,7 @@ fn a_url_names_all_there_is_to_say() {
     .unwrap();
     assert_eq!((&*config.name, &*config.database), ("store", "shop"));
     assert_eq!(config.scope, Scope::Collections(vec!["orders".into(), "a.b".into()]));
-    assert_eq!(config.full_document, Some(super::super::FullDocument::UpdateLookup));
+    assert_eq!(config.full_document, Some(crate::source::FullDocument::UpdateLookup));
     assert_eq!(config.full_document_before_change, None);
     let debug = format!("{config:?}");
     assert!(debug.contains("one,two:27018/shop?replicaSet=rs0\""), "{debug}");

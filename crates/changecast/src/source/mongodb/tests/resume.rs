@@ -37,7 +37,7 @@ async fn a_place_in_time_is_a_position_too() {
     let hello = bed.database.run_command(doc! { "hello": 1 }).await.unwrap();
     let done = hello.get_timestamp("operationTime").unwrap();
     let time = mongodb::bson::Timestamp { increment: done.increment + 1, ..done };
-    let positions = super::super::Positions::new(&source.watched);
+    let positions = super::super::Positions::new(&source.watched, None);
     bed.insert_orders(1..3).await;
     let position = positions.at(&super::super::position::Place::At(time));
     assert_eq!(follow(&source, position).await.ids(2).await, [1, 2]);

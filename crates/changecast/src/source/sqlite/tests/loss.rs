@@ -15,7 +15,7 @@ fn assert_lost(outcome: Result<impl Sized, SourceError>, reason: &str) {
 
 #[tokio::test]
 async fn another_database_is_lost_history() {
-    let position = Fixture::new().watch().await.position().unwrap().clone();
+    let position = Fixture::new().watch().await.resume_token().unwrap().clone();
     assert_lost(Fixture::new().watch_after(&position).await, "another database");
     let foreign = Position::new("resume token");
     assert_lost(Fixture::new().watch_after(&foreign).await, "does not belong");
@@ -31,10 +31,10 @@ async fn a_restored_database_is_lost_history() {
     let mut stream = fixture.watch().await;
     insert(&fixture.connection(), 1..3);
     next_id(&mut stream).await;
-    let position = stream.position().unwrap().clone();
+    let position = stream.resume_token().unwrap().clone();
 
     let store = SqliteStore::open(&copy, "test").unwrap();
-    let options = || WatchOptions::start_after(Some(position.clone()));
+    let options = || WatchOptions::new().start_after(position.clone());
     assert_lost(store.watch(options()).await, "older than the position");
     std::thread::sleep(Duration::from_millis(2));
     insert(&Connection::open(&copy).unwrap(), 5..9);
@@ -44,7 +44,7 @@ async fn a_restored_database_is_lost_history() {
 #[tokio::test]
 async fn a_pruned_position_is_lost_history() {
     let fixture = Fixture::new();
-    let position = fixture.watch().await.position().unwrap().clone();
+    let position = fixture.watch().await.resume_token().unwrap().clone();
     let connection = fixture.connection();
     insert(&connection, 0..10);
     connection.execute_batch("DELETE FROM changelog WHERE id <= 1").unwrap();

@@ -25,7 +25,7 @@ async fn a_stream_starts_now_and_is_established_eagerly() {
     let connection = fixture.connection();
     insert(&connection, 0..3);
     let mut stream = fixture.watch().await;
-    assert!(stream.position().is_some());
+    assert!(stream.resume_token().is_some());
     insert(&connection, 3..6);
     for id in 3..6 {
         assert_eq!(next_id(&mut stream).await, id);
@@ -36,7 +36,7 @@ async fn a_stream_starts_now_and_is_established_eagerly() {
 async fn a_stream_goes_on_after_every_position() {
     let fixture = Fixture::new();
     let mut stream = fixture.watch().await;
-    let mut positions = vec![stream.position().unwrap().clone()];
+    let mut positions = vec![stream.resume_token().unwrap().clone()];
     insert(&fixture.connection(), 0..20);
     let mut events = Vec::new();
     for _ in 0..20 {
@@ -48,7 +48,7 @@ async fn a_stream_goes_on_after_every_position() {
     insert(&fixture.connection(), 20..21);
     for (index, position) in positions.iter().enumerate() {
         let mut stream = fixture.watch_after(position).await.unwrap();
-        assert_eq!(stream.position(), Some(position));
+        assert_eq!(stream.resume_token(), Some(position));
         for event in &events[index..] {
             assert_eq!(&next_change(&mut stream).await, event);
         }
@@ -59,7 +59,7 @@ async fn a_stream_goes_on_after_every_position() {
 #[tokio::test]
 async fn a_position_survives_closing_the_store() {
     let fixture = Fixture::new();
-    let position = fixture.watch().await.position().unwrap().clone();
+    let position = fixture.watch().await.resume_token().unwrap().clone();
     insert(&fixture.connection(), 0..2);
     let Fixture { directory, store } = fixture;
     drop(store);
@@ -196,7 +196,10 @@ async fn poison_does_not_stop_the_stream() {
 async fn dropping_a_stream_ends_its_thread() {
     let fixture = Fixture::new();
     let wake = Arc::new(Wake::default());
-    let open = || stream::open(&fixture.path(), "test".into(), Arc::clone(&wake), None).unwrap();
+    let open = || {
+        stream::open(&fixture.path(), "test".into(), Arc::clone(&wake), &WatchOptions::new())
+            .unwrap()
+    };
     let (idle, blocked) = (open(), open());
     let connection = fixture.connection();
     connection.execute_batch("BEGIN").unwrap();
