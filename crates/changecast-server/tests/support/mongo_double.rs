@@ -2,7 +2,7 @@
 //!
 //! It knows one collection, whose history is in memory, and of all commands those that a driver
 //! needs to follow a change stream. Its resume tokens are ordered as MongoDB's are. Whatever the
-//! pipeline says besides `$changeStream`, it lets through.
+//! pipeline says besides `$changeStream`, it lets through. The library's own tests use it, too.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -53,6 +53,8 @@ pub(crate) enum Start {
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) start: Start,
+    #[allow(dead_code, reason = "the library's tests look at it")]
+    pub(crate) command: Document,
     pub(crate) when: Instant,
 }
 
@@ -84,6 +86,8 @@ struct State {
     cursors: HashMap<i64, String>,
     cursor_count: i64,
     opened: Vec<Opened>,
+    /// Every `getMore` so far.
+    read: Vec<Document>,
     loss: Option<Loss>,
     aggregate_faults: VecDeque<Fault>,
     get_more_faults: VecDeque<Fault>,
@@ -127,6 +131,15 @@ impl MongoDouble {
     /// Inserts documents `{"n": number}`, one after the other.
     pub(crate) fn insert_numbers(&self, numbers: impl IntoIterator<Item = i64>) {
         self.state.send_modify(|state| numbers.into_iter().for_each(|n| state.insert(n)));
+    }
+
+    /// Tells of a change that has these fields, too.
+    #[allow(dead_code, reason = "the library's tests use it")]
+    pub(crate) fn insert_event(&self, number: i64, fields: Document) {
+        self.state.send_modify(|state| {
+            state.insert(number);
+            state.history.last_mut().expect("a change").1.extend(fields);
+        });
     }
 
     /// Inserts what nobody will be told of: from now on nothing can go on from there or before.
@@ -185,6 +198,12 @@ impl MongoDouble {
         self.state.borrow().opened.clone()
     }
 
+    /// Every `getMore` so far, as it was asked.
+    #[allow(dead_code, reason = "the library's tests look at it")]
+    pub(crate) fn read(&self) -> Vec<Document> {
+        self.state.borrow().read.clone()
+    }
+
     /// The token of the last change.
     pub(crate) fn last_token(&self) -> String {
         self.state.borrow().history.last().expect("a change").0.clone()
@@ -236,7 +255,8 @@ impl State {
         });
         let time = options.get_timestamp("startAtOperationTime").ok();
         let start = token.map(Start::After).or(time.map(Start::At)).unwrap_or(Start::Now);
-        self.opened.push(Opened { start: start.clone(), when: Instant::now() });
+        let command = command.clone();
+        self.opened.push(Opened { start: start.clone(), command, when: Instant::now() });
         if let Some(fault) = self.aggregate_faults.pop_front() {
             return Err(fault);
         }
@@ -394,6 +414,7 @@ async fn answer(command: &Document, state: &watch::Sender<State>) -> Option<Docu
 
 async fn get_more(command: &Document, state: &watch::Sender<State>) -> Result<Document, Fault> {
     let id = command.get_i64("getMore").expect("a cursor");
+    change(state, |state| state.read.push(command.clone()));
     let millis = match command.get("maxTimeMS") {
         Some(Bson::Int32(millis)) => i64::from(*millis),
         Some(Bson::Int64(millis)) => *millis,

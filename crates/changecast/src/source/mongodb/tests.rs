@@ -108,7 +108,7 @@ fn after(position: Option<Position>) -> WatchOptions {
 
 /// What a failed `watch` said.
 async fn watch_error(source: &MongoSource, position: Option<Position>) -> SourceError {
-    try_follow(source, position).await.err().expect("an error")
+    try_follow(source, position).await.expect_err("an error")
 }
 
 /// A stream that is waited for.

@@ -90,5 +90,5 @@ pub(super) async fn settled(
 }
 
 pub(super) async fn first_error(source: &MongoSource) -> SourceError {
-    settled(source, None).await.err().expect("an error")
+    settled(source, None).await.expect_err("an error")
 }
