@@ -188,12 +188,12 @@ async fn s2_02_s2_17_a_pipeline_that_cannot_be_is_refused_at_start_in_words() {
             format!("[[source]]\nurl = \"mongodb://127.0.0.1:1/shop\"\npipeline = '{pipeline}'\n");
         let file = ConfigFile::with(&text);
         let outcome = run(&[&file.flag()]).await;
-        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert_eq!(outcome.code, Some(3), "{outcome:?}");
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     }
     let url = "mongodb://127.0.0.1:1/shop?pipeline=%5B%7B%22%24out%22%3A%20%22x%22%7D%5D";
     let outcome = run(&["--source", url]).await;
-    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
     assert!(outcome.stderr.contains("$out cannot be used on change streams"), "{outcome:?}");
 }
 
@@ -205,7 +205,7 @@ async fn s2_01_a_star_in_the_wrong_place_is_refused() {
         (["--source", "mongodb://127.0.0.1:1"], "or /* for all"),
     ] {
         let outcome = run(&arguments).await;
-        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert_eq!(outcome.code, Some(3), "{outcome:?}");
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     }
 }

@@ -56,9 +56,8 @@ impl Delivery {
 /// # let path = directory.path().join("store.db");
 /// let store = SqliteStore::open(&path, "shop")?;
 /// let mut resume_token = None;
-/// let mut seen = 0;
-/// # let mut written = 0;
-/// while seen < 3 {
+/// # let (mut written, mut seen) = (0, 0);
+/// loop {
 ///     let mut options = WatchOptions::new();
 ///     options.start_after = resume_token.take();
 ///     let mut stream = store.watch(options).await?;
@@ -72,10 +71,14 @@ impl Delivery {
 ///             Err(SourceError::HistoryLost(reason)) => return Err(reason.into()),
 ///             Err(error) => eprintln!("once more, from the last token: {error}"),
 ///         }
-///         seen += 1;
-/// #       break; // As if the connection had broken here.
+/// #       // As if the connection had broken here.
+/// #       seen += 1;
+/// #       break;
 ///     }
 ///     resume_token = stream.resume_token().cloned();
+/// #   if seen == 3 {
+/// #       break;
+/// #   }
 /// }
 /// # Ok(())
 /// # }

@@ -201,3 +201,54 @@ async fn s2_21_what_later_servers_say_is_passed_on() {
     assert_eq!(event(&mut stage.stream).await["ns"]["view"], 1);
     assert_eq!(ids(&mut stage.stream, 2).await, [6, 7]);
 }
+
+/// [resume_on_error, kill_cursors] Somebody kills the cursor, on a real server: while it is being
+/// asked, that is an error, and otherwise the stream resumes. Nothing is lost or told twice.
+#[tokio::test]
+async fn s2_15_a_killed_cursor_costs_nothing() {
+    let bed = Bed::new().await;
+    let options = || WatchOptions::new().max_await_time(Duration::from_millis(20));
+    let mut stream = bed.watch(options()).await;
+    let mut seen = Vec::new();
+    for round in 0..20 {
+        kill_cursors(&bed).await;
+        bed.insert(round..round + 1).await;
+        while seen.last() != Some(&round) {
+            match soon("a change", stream.next()).await.expect("a word before the end") {
+                Ok(change) => seen.push(id(&change)),
+                Err(error) => {
+                    assert_eq!(error.remedy(), Remedy::Retry, "{error}");
+                    let token = stream.resume_token().expect("a token").clone();
+                    stream = bed.watch(options().start_after(token)).await;
+                }
+            }
+        }
+    }
+    assert_eq!(seen, (0..20).collect::<Vec<_>>());
+}
+
+async fn kill_cursors(bed: &Bed) {
+    let stages = [
+        doc! { "$currentOp": { "allUsers": true, "idleCursors": true } },
+        doc! { "$match": {
+            "ns": format!("{}.orders", bed.name()),
+            "cursor.cursorId": { "$exists": true },
+        } },
+    ];
+    let killing = async {
+        loop {
+            let admin = bed.database.client().database("admin");
+            let mut found = admin.aggregate(stages.clone()).await.expect("an answer");
+            // Between two answers it may not be listed.
+            if found.advance().await.expect("an answer") {
+                let operation = found.deserialize_current().expect("a document");
+                let cursor = operation.get_document("cursor").expect("a cursor");
+                let id = cursor.get_i64("cursorId").expect("an id");
+                let kill = doc! { "killCursors": "orders", "cursors": [id] };
+                bed.database.run_command(kill).await.expect("an answer");
+                return;
+            }
+        }
+    };
+    soon("a cursor to kill", killing).await;
+}
