@@ -209,6 +209,22 @@ async fn g2_g5_history_lost_while_changecast_was_down_is_one_gap() {
 }
 
 #[tokio::test]
+async fn g2_s2_01_a_clusters_lost_history_is_a_gap_for_whatever_is_followed_of_it() {
+    let double = MongoDouble::start().await;
+    let server = TestServer::start_with(&["--mongo", &double.uri(), "--ns", "*"]).await;
+    let topic = format!("topic={}", NAMESPACE.join("."));
+    let mut client = SseClient::follow(&server, &topic).await;
+    client.hello().await;
+    double.insert_numbers(1..=3);
+    assert_eq!(numbers(&client.changes(3).await), [1, 2, 3]);
+    double.lose(4..=6, At::Reading, HISTORY_LOST);
+    let gap = client.gap().await;
+    assert_eq!((&gap["source"], &gap["scope"]), (&"mongodb".into(), &"source".into()), "{gap}");
+    double.insert_numbers(7..=8);
+    assert_eq!(numbers(&client.changes(2).await), [7, 8]);
+}
+
+#[tokio::test]
 async fn g2_a_token_of_the_servers_future_is_one_gap() {
     let mut stage = Stage::set().await;
     stage.server.kill().await;

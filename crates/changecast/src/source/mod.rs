@@ -4,6 +4,7 @@
 //! anybody who follows it. The runner knows the log and no database. Driver never knows driver.
 
 mod backoff;
+mod delivery;
 mod documents;
 mod error;
 #[cfg(feature = "mongodb")]
@@ -22,11 +23,12 @@ use async_trait::async_trait;
 
 use crate::model::{Position, TopicSet};
 
+pub use delivery::{Delivery, DeliverySender};
 pub use documents::{Documents, DocumentsError, Write, Written};
 pub use error::{Remedy, SourceError};
 pub use options::{FullDocument, FullDocumentBeforeChange, OperationTime, WatchOptions};
 pub use runner::start;
-pub use stream::{ChangeStream, CloseHandle, Delivery, DeliverySender};
+pub use stream::{ChangeStream, CloseHandle};
 
 /// One watched database.
 #[async_trait]

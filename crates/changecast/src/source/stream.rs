@@ -11,28 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use super::SourceError;
-use crate::limits;
+use super::delivery::{Delivery, DeliverySender, Queued};
 use crate::model::{Change, Position};
-
-/// One thing that a driver says.
-#[derive(Debug)]
-pub struct Delivery {
-    /// A change; none where only the position moved.
-    pub change: Option<Change>,
-    /// Where to go on after it; none in the midst of a transaction.
-    pub position: Option<Position>,
-}
-
-impl Delivery {
-    fn weight(&self) -> usize {
-        self.change.as_ref().map_or(0, |change| change.event.len() + change.key.len())
-    }
-}
 
 /// Changes in their database's commit order.
 ///
@@ -129,24 +113,6 @@ pub struct ChangeStream {
 #[derive(Clone, Debug)]
 pub struct CloseHandle(CancellationToken);
 
-/// The driver's end of a [`ChangeStream`].
-pub struct DeliverySender {
-    deliveries: mpsc::Sender<Queued>,
-    /// A permit for each byte that may wait.
-    bytes: Arc<Semaphore>,
-    closed: CancellationToken,
-    asked: Arc<AtomicU64>,
-    runtime: Handle,
-}
-
-/// What waits for the reader.
-enum Queued {
-    /// A delivery or the last word, with its share of the bytes that may wait.
-    Delivery { delivery: Result<Delivery, SourceError>, _share: Option<OwnedSemaphorePermit> },
-    /// To this question of the reader's, the database said that there was nothing more.
-    Nothing(u64),
-}
-
 impl ChangeStream {
     /// A stream established at `position`, and the end that its driver fills.
     ///
@@ -154,16 +120,9 @@ impl ChangeStream {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn new(position: Option<Position>) -> (DeliverySender, Self) {
-        let (sender, deliveries) = mpsc::channel(limits::DELIVERIES_MAX);
         let closed = CancellationToken::new();
         let asked = Arc::new(AtomicU64::new(0));
-        let sender = DeliverySender {
-            deliveries: sender,
-            bytes: Arc::new(Semaphore::new(limits::DELIVERIES_BYTES_MAX)),
-            closed: closed.clone(),
-            asked: Arc::clone(&asked),
-            runtime: Handle::current(),
-        };
+        let (sender, deliveries) = DeliverySender::new(closed.clone(), Arc::clone(&asked));
         let stream = Self {
             deliveries,
             position,
@@ -185,9 +144,10 @@ impl ChangeStream {
     }
 
     /// The next change if there is one now: one that has come already, or else whatever the
-    /// database says when it is asked once more. It is waited for, for up to
-    /// [`max_await_time`](super::WatchOptions::max_await_time). `None` if there is nothing, or the
-    /// stream is closed or over; the [resume token](Self::resume_token) may have moved all the same.
+    /// database says when it is asked once more. It may keep the answer back for its
+    /// [`max_await_time`](super::WatchOptions::max_await_time), as it may that to the question before,
+    /// which has to come first. `None` if there is nothing, or the stream is closed or over; the
+    /// [resume token](Self::resume_token) may have moved all the same.
     ///
     /// # Errors
     /// What ended the stream.
@@ -333,64 +293,5 @@ impl CloseHandle {
     /// Ends the stream: whoever waits for its next change gets `None`. Twice is as good as once.
     pub fn close(&self) {
         self.0.cancel();
-    }
-}
-
-impl DeliverySender {
-    /// Hands over a delivery or the error that ends the stream; waits while the reader is behind.
-    ///
-    /// Returns whether anybody still listens.
-    pub async fn send(&self, delivery: Result<Delivery, SourceError>) -> bool {
-        let weight = delivery.as_ref().map_or(0, Delivery::weight);
-        let share = u32::try_from(weight.min(limits::DELIVERIES_BYTES_MAX)).unwrap_or(u32::MAX);
-        let bytes = tokio::select! {
-            bytes = Arc::clone(&self.bytes).acquire_many_owned(share) => bytes.ok(),
-            () = self.closed.cancelled() => return false,
-        };
-        self.queue(Queued::Delivery { delivery, _share: bytes }).await
-    }
-
-    /// The same from a thread that may block.
-    #[must_use]
-    pub fn send_blocking(&self, delivery: Result<Delivery, SourceError>) -> bool {
-        self.runtime.block_on(self.send(delivery))
-    }
-
-    /// The number of the reader's last question, to be noted before the database is asked.
-    #[must_use]
-    pub fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Acquire)
-    }
-
-    /// Answers the reader's questions up to this one: asked since, the database had nothing. To be
-    /// called behind whatever it had.
-    ///
-    /// Returns whether anybody still listens.
-    pub async fn answer_nothing(&self, question: u64) -> bool {
-        self.queue(Queued::Nothing(question)).await
-    }
-
-    /// The same from a thread that may block.
-    #[must_use]
-    pub fn answer_nothing_blocking(&self, question: u64) -> bool {
-        self.runtime.block_on(self.answer_nothing(question))
-    }
-
-    async fn queue(&self, queued: Queued) -> bool {
-        tokio::select! {
-            sent = self.deliveries.send(queued) => sent.is_ok(),
-            () = self.closed.cancelled() => false,
-        }
-    }
-
-    /// Completes once the stream has been closed or dropped.
-    pub async fn closed(&self) {
-        self.closed.cancelled().await;
-    }
-
-    /// Whether the stream has been closed or dropped.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed.is_cancelled()
     }
 }

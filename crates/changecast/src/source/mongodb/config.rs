@@ -69,7 +69,8 @@ impl MongoConfig {
 
     /// Reads a source URL: a MongoDB connection string with the database as its path (`*` = all)
     /// and, among the driver's own options, `name=`, `collection=` (repeatable; none = the whole
-    /// database), `pipeline=`, `full_document=` and `full_document_before_change=`.
+    /// database), `pipeline=` (percent-encoded, `+` is a space), `full_document=` and
+    /// `full_document_before_change=`.
     ///
     /// # Errors
     /// [`SourceError::Unsupported`] when it names no database, or one of these options is wrong.

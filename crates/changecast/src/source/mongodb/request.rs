@@ -72,7 +72,8 @@ impl Request {
 
     /// Whether there is something in it that a server may refuse.
     pub(super) fn is_particular(&self) -> bool {
-        self.fingerprint.is_some() || self.comment.is_some() || self.batch_size.is_some()
+        let images = self.full_document.is_some() || self.full_document_before_change.is_some();
+        images || self.fingerprint.is_some() || self.comment.is_some() || self.batch_size.is_some()
     }
 
     /// The `$changeStream` stage, but for where it starts.
@@ -110,7 +111,8 @@ impl Request {
     }
 }
 
-/// The choice of changes in a few bytes: whoever changes their mind gets another one.
+/// The choice of changes in a few bytes: whoever changes their mind gets another one. Were it the
+/// same by chance, a token that the new choice leaves out would be refused as unknown, and told.
 fn fingerprint(pipeline: Option<&String>, options: &WatchOptions) -> Option<String> {
     let expanded = options.show_expanded_events;
     if pipeline.is_none() && options.collation.is_none() && !expanded {
