@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`event_id`] | an event id | the very same text again, or an error |
 //! | [`topic`] | topics and patterns, one a line | an error, or a pattern that chooses what its text says |
+//! | [`filter`] | a filter, a line feed, an event | an error in words, or a verdict that its index agrees with |
 //! | [`request`] | a query, a line feed, a `Last-Event-ID` | 400 with words, or a stream of the topics asked for, with a gap where the id cannot be resumed |
 //! | [`websocket_command`] | commands, one a line | an answer that is true, and a stream of what is followed |
 //! | [`websocket_frames`] | what a client sends after the upgrade | well-formed frames, then an end |
@@ -17,6 +18,7 @@ pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
 
+use crate::filter::{Event, Filter, Index, Verdict};
 use crate::model::{Epoch, EventId, Seq, Topic, TopicPattern, TopicSet};
 use crate::source::mongodb;
 use crate::transport;
@@ -67,6 +69,30 @@ pub fn topic(bytes: &[u8]) {
         }
     }
     check_sets(&patterns, &topics);
+}
+
+/// A filter is refused in words, or reads back as it is written and judges any event; an index never
+/// hides an event from it.
+pub fn filter(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let Ok(text) = std::str::from_utf8(parts.next().unwrap_or_default()) else { return };
+    let filter = match Filter::parse(text) {
+        Ok(filter) => filter,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert_eq!(Filter::parse(filter.as_str()).ok(), Some(filter.clone()), "its own text");
+    let event = Event::parse(parts.next().unwrap_or_default());
+    let verdict = filter.judge(&event);
+    let mut index = Index::default();
+    index.insert(&filter, 0);
+    let mut named = Vec::new();
+    index.candidates(&event, &mut named);
+    assert!(verdict == Verdict::Drop || named == [0], "{filter} is not asked");
+    if verdict == Verdict::Leave {
+        let leave: serde_json::Value = serde_json::from_slice(&event.leave()).expect("an event");
+        assert_eq!(leave.get("operationType").and_then(|op| op.as_str()), Some("leave"));
+        assert!(leave.get("fullDocument").is_none());
+    }
 }
 
 /// BSON becomes JSON, or an error; a change event always becomes a change, and that one frame.

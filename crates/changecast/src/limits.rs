@@ -200,8 +200,9 @@ pub const HELD_BYTES_MAX: usize = 256 << 20;
 /// Bytes handed to one subscriber's socket at once.
 pub const WRITE_BYTES_MAX: usize = 64 << 10;
 
-/// Views at once: each distinct (topics, format) is encoded on its own.
-pub const VIEW_COUNT_MAX: usize = 10_000;
+/// Views at once, one for each distinct (topics, filter, format): room for a filter of its own for
+/// every connection.
+pub const VIEW_COUNT_MAX: usize = 20_000;
 
 /// How long a stream stays silent before it gets a bookmark: proxies commonly cut at 60 s.
 pub const BOOKMARK_EVERY: Duration = Duration::from_secs(15);

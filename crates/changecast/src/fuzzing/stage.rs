@@ -4,12 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
-use crate::hub::{Codec, Hub, Mode, Output, Span, Start, Subscribe, Subscription};
+use crate::filter::{Event, Filter, Verdict};
+use crate::hub::{Codec, Hub, Mode, Output, Selection, Span, Start, Subscribe, Subscription};
 use crate::limits;
 use crate::log::{Batch, Log, MemoryLog, PositionUpdate, Retention};
 use crate::model::{
@@ -81,7 +83,7 @@ fn entry(text: &str) -> Batch {
 /// The topics of these patterns; of none, none.
 pub(crate) fn topics<T: AsRef<str>>(patterns: &[T]) -> TopicSet {
     let read = |text: &T| TopicPattern::parse(text.as_ref()).expect("it was written by ourselves");
-    TopicSet::all().without(&[TopicPattern::All]).with(patterns.iter().map(read).collect())
+    TopicSet::none().with(patterns.iter().map(read).collect())
 }
 
 /// Who comes to the hub.
@@ -94,7 +96,7 @@ impl Visitors {
     /// A subscriber, and who knows what it may hear.
     pub(crate) async fn subscribe(
         &self,
-        topics: TopicSet,
+        selection: Selection,
         start: Start,
         codec: Arc<dyn Codec>,
         mode: Mode,
@@ -108,13 +110,13 @@ impl Visitors {
         };
         let listener = Listener {
             epoch: self.epoch,
-            followed: topics.clone(),
+            followed: selection.clone(),
             gap_due: self.is_gap_due(&start),
             greeted: false,
             heard: Seq::ZERO,
         };
         let cut = CancellationToken::new();
-        let wanted = Subscribe { topics, start, codec, mode, span, cut };
+        let wanted = Subscribe { selection, start, codec, mode, span, cut };
         (self.hub.subscribe(wanted).await.expect("a subscription is granted"), listener)
     }
 
@@ -145,7 +147,7 @@ pub(crate) fn at_once() -> Span {
 /// Checks the JSON messages that one subscriber hears.
 pub(crate) struct Listener {
     epoch: Epoch,
-    followed: TopicSet,
+    followed: Selection,
     /// The id to resume from leads nowhere: a gap must follow the hello.
     gap_due: bool,
     greeted: bool,
@@ -158,7 +160,7 @@ pub(crate) struct Listener {
 struct Frame {
     id: String,
     topic: String,
-    change: serde_json::Map<String, serde_json::Value>,
+    change: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -168,12 +170,21 @@ struct Word {
     id: Option<String>,
     detail: Option<String>,
     topics: Option<Vec<String>>,
+    #[serde(default)]
+    filtered: Vec<Filtered>,
     resumed: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Filtered {
+    topics: Vec<String>,
+    #[serde(rename = "match")]
+    filter: Box<RawValue>,
 }
 
 impl Listener {
     /// What it believes to be followed.
-    pub(crate) fn followed(&self) -> &TopicSet {
+    pub(crate) fn followed(&self) -> &Selection {
         &self.followed
     }
 
@@ -204,9 +215,13 @@ impl Listener {
 
     fn hear_change(&mut self, frame: &Frame) {
         assert!(self.greeted && !self.gap_due, "a change before the word that says from where");
-        assert!(!frame.change.is_empty());
         let topic = Topic::parse(&frame.topic).expect("a topic");
-        assert!(self.followed.matches(&topic), "{topic} is not for who follows {}", self.followed);
+        let event = Event::parse(frame.change.get().as_bytes());
+        let is_wanted = self.followed.parts().iter().any(|part| {
+            let passes = |filter: &Filter| filter.judge(&event) == Verdict::Deliver;
+            part.topics.matches(&topic) && part.filter.as_ref().is_none_or(passes)
+        });
+        assert!(is_wanted, "{} of {topic} is not for who follows {}", frame.id, self.followed);
         let place = self.place(&frame.id);
         assert!(place > self.heard, "{} comes after {}", frame.id, self.heard);
         self.heard = place;
@@ -222,8 +237,13 @@ impl Listener {
             "hello" if word.resumed != Some(true) => return,
             "subscribed" => {
                 let patterns = word.topics.as_ref().expect("it says what is followed");
-                assert!(patterns.len() <= limits::TOPIC_COUNT_MAX);
-                self.followed = topics(patterns);
+                self.followed = Selection::new(topics(patterns), None);
+                for Filtered { topics, filter } in &word.filtered {
+                    let filter = Filter::parse(filter.get()).expect("it was taken before");
+                    let patterns = self::topics(topics).patterns().to_vec();
+                    self.followed = self.followed.with(patterns, Some(filter));
+                }
+                assert!(self.followed.len() <= limits::TOPIC_COUNT_MAX);
             }
             "hello" | "gap" | "bookmark" => {}
             other => panic!("{other} is no word: {text}"),

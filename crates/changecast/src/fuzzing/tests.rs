@@ -72,6 +72,11 @@ fn any_pattern_chooses_what_its_text_says() {
 }
 
 #[test]
+fn g2_any_filter_is_refused_in_words_or_found_by_its_index() {
+    check("filter", super::filter);
+}
+
+#[test]
 fn g2_any_request_is_refused_in_words_or_followed_without_a_silent_gap() {
     check("request", super::request);
 }

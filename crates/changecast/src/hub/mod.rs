@@ -11,32 +11,40 @@
 //! | a slow subscriber holds a cursor, never a queue | it costs the others nothing (G8, G10) |
 
 mod codec;
+mod encoding;
 mod frames;
 mod held;
+mod interests;
 mod pages;
+mod ring;
+mod selection;
 mod session;
 mod subscription;
 mod view;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use codec::{Action, Codec, Control, Gap, GapScope, Hello};
 pub use frames::Mode;
+pub use selection::{Part, Selection};
 pub use session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
 pub use subscription::{Output, Subscription};
 
+use encoding::Encoding;
 use held::Ledger;
+use interests::Interests;
 use pages::Pages;
+use ring::Ring;
 use subscription::Opening;
 use view::View;
 
 use crate::board::Board;
 use crate::limits;
-use crate::log::{Log, LogError};
+use crate::log::{Log, LogError, Page};
 use crate::model::{Seq, TopicSet};
 use crate::telemetry::Telemetry;
 
@@ -51,25 +59,20 @@ struct Shared {
     board: Board,
     telemetry: Arc<Telemetry>,
     /// A std mutex: held while a page is encoded for all views, never across an await.
-    fed: Mutex<Fed>,
+    interests: Mutex<Interests>,
+    /// Everything up to here has been shown to every view. Moves only under the lock.
+    covered: AtomicU64,
+    /// Bytes of frames that all views keep.
+    view_bytes: Arc<AtomicUsize>,
     pages: Pages,
     ledger: Arc<Ledger>,
     draining: CancellationToken,
 }
 
-/// What the feed has taken from the log, and who wants it.
-struct Fed {
-    /// Everything up to here has been shown to every view.
-    covered: Seq,
-    views: HashMap<ViewKey, Weak<View>>,
-}
-
-type ViewKey = (TopicSet, &'static str, Mode);
-
 /// What somebody wants to follow.
 pub struct Subscribe {
-    /// Which topics.
-    pub topics: TopicSet,
+    /// Which changes.
+    pub selection: Selection,
     /// From where.
     pub start: Start,
     /// In which format.
@@ -108,11 +111,18 @@ impl Hub {
         stop: CancellationToken,
     ) -> Self {
         let tail = log.tail();
-        let covered = *tail.borrow();
-        let fed = Mutex::new(Fed { covered, views: HashMap::new() });
-        let draining = CancellationToken::new();
-        let (pages, ledger) = (Pages::default(), Arc::default());
-        let shared = Arc::new(Shared { log, board, telemetry, fed, pages, ledger, draining });
+        let covered = AtomicU64::new(tail.borrow().0);
+        let shared = Arc::new(Shared {
+            log,
+            board,
+            telemetry,
+            interests: Mutex::default(),
+            covered,
+            view_bytes: Arc::default(),
+            pages: Pages::default(),
+            ledger: Arc::default(),
+            draining: CancellationToken::new(),
+        });
         let feed = Arc::clone(&shared);
         tokio::spawn(async move { stop.run_until_cancelled(feed.keep_feeding(tail)).await });
         Self { shared }
@@ -127,15 +137,16 @@ impl Hub {
         if self.shared.draining.is_cancelled() {
             return Err(HubError::Draining);
         }
-        let Subscribe { topics, start, codec, mode, span, cut } = wanted;
-        let place = self.shared.place(&topics);
+        let Subscribe { selection, start, codec, mode, span, cut } = wanted;
+        let topics = selection.topics();
+        let place = self.shared.place(topics);
         let log = &self.shared.log;
         let cursor_of_start = match start {
-            Start::Last(count) => Some(log.place_of_last(count, &topics).await?),
+            Start::Last(count) => Some(log.place_of_last(count, topics).await?),
             Start::Since(time) => Some(log.place_of_time(time).await?),
             _ => None,
         };
-        let view = self.shared.view(topics, codec, mode)?;
+        let view = self.shared.view(selection, codec, mode)?;
         let opening = Opening { start, place, cursor_of_start, span, cut };
         Ok(Subscription::open(Arc::clone(&self.shared), view, opening))
     }
@@ -153,8 +164,12 @@ impl Hub {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Fed> {
-        self.fed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn interests(&self) -> MutexGuard<'_, Interests> {
+        self.interests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn covered(&self) -> Seq {
+        Seq(self.covered.load(Ordering::Acquire))
     }
 
     fn place(&self, topics: &TopicSet) -> Place {
@@ -162,31 +177,34 @@ impl Shared {
         Place { epoch: self.log.epoch(), tail, trimmed: self.log.trimmed(topics) }
     }
 
-    /// The view that everybody with these topics and this format shares.
+    /// The view that everybody with this selection and this format shares.
     fn view(
         &self,
-        topics: TopicSet,
+        selection: Selection,
         codec: Arc<dyn Codec>,
         mode: Mode,
     ) -> Result<Arc<View>, HubError> {
-        let mut fed = self.lock();
-        let key = (topics, codec.name(), mode);
-        if let Some(view) = fed.views.get(&key).and_then(Weak::upgrade) {
+        let mut interests = self.interests();
+        let key = (selection, codec.name(), mode);
+        if let Some(view) = interests.get(&key) {
             return Ok(view);
         }
-        fed.views.retain(|_, view| view.strong_count() > 0);
-        if fed.views.len() >= limits::VIEW_COUNT_MAX {
+        if interests.len() >= limits::VIEW_COUNT_MAX {
+            interests.sweep();
+        }
+        if interests.len() >= limits::VIEW_COUNT_MAX {
             return Err(HubError::TooManyViews);
         }
-        let view = Arc::new(View::new(key.0.clone(), codec, mode, self.log.epoch(), fed.covered));
-        fed.views.insert(key, Arc::downgrade(&view));
+        let ring = Ring::starting_at(self.covered(), Arc::clone(&self.view_bytes));
+        let view = Arc::new(View::new(key.0.clone(), codec, mode, self.log.epoch(), ring));
+        interests.insert(key, &view);
         Ok(view)
     }
 
     async fn keep_feeding(&self, mut tail: watch::Receiver<Seq>) {
         let everything = TopicSet::all();
         loop {
-            let covered = self.lock().covered;
+            let covered = self.covered();
             if *tail.borrow_and_update() == covered && tail.changed().await.is_err() {
                 return;
             }
@@ -200,33 +218,43 @@ impl Shared {
         }
     }
 
-    fn show(&self, page: &crate::log::Page) {
-        let mut fed = self.lock();
-        let views: Vec<_> = fed.views.values().filter_map(Weak::upgrade).collect();
-        for view in &views {
-            view.extend(page);
+    /// Shows a page of the whole log to the views that it concerns, and wakes their followers: the
+    /// others learn how far the log has come when they look.
+    fn show(&self, page: &Page) {
+        let mut interests = self.interests();
+        let mut touched = Vec::new();
+        if page.lost_to.is_some() {
+            // The feed itself has fallen behind the retention, and no view's frames join any more:
+            // everybody reads the log instead, and meets the loss there.
+            touched = interests.all();
+            touched.iter().for_each(|view| view.start_anew(page.covered));
+        } else {
+            for entry in &page.entries {
+                let entry = Encoding::new(entry, self.log.epoch());
+                touched.extend(interests.of(&entry).into_iter().filter(|view| view.take(&entry)));
+            }
         }
-        fed.covered = page.covered;
-        drop(fed);
-        shrink_largest(views);
+        self.covered.store(page.covered.0, Ordering::Release);
+        let is_too_much = self.view_bytes.load(Ordering::Relaxed) > limits::VIEWS_BYTES_MAX;
+        let all = if is_too_much { interests.all() } else { Vec::new() };
+        drop(interests);
+        // A view is touched by many entries of a page, and its followers wake but once.
+        touched.sort_unstable_by_key(|view| view.id());
+        touched.dedup_by_key(|view| view.id());
+        touched.iter().for_each(|view| view.wake());
+        shrink_largest(all, &self.view_bytes);
     }
 }
 
 /// Keeps all views together within their budget: the largest give up half of what they have, and
 /// their followers read the log instead.
-fn shrink_largest(mut views: Vec<Arc<View>>) {
-    let mut bytes: usize = views.iter().map(|view| view.bytes()).sum();
-    if bytes <= limits::VIEWS_BYTES_MAX {
-        return;
-    }
+fn shrink_largest(mut views: Vec<Arc<View>>, bytes: &AtomicUsize) {
     views.sort_by_key(|view| std::cmp::Reverse(view.bytes()));
     for view in views {
-        let before = view.bytes();
-        view.shrink(before / 2);
-        bytes -= before - view.bytes();
-        if bytes <= limits::VIEWS_BYTES_MAX {
+        if bytes.load(Ordering::Relaxed) <= limits::VIEWS_BYTES_MAX {
             return;
         }
+        view.shrink(view.bytes() / 2);
     }
 }
 

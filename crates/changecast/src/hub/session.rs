@@ -58,8 +58,10 @@ pub struct Surroundings {
     pub now: Instant,
     /// The view has the frames of everything after this place …
     pub frames_after: Seq,
-    /// … up to this one.
+    /// … up to this one, …
     pub frames_upto: Seq,
+    /// … the newest of which is this: what lies between does not concern it.
+    pub frames_last: Seq,
     /// The version of the board of sources.
     pub board: u64,
     /// Whether the server is about to end.
@@ -204,7 +206,8 @@ impl Session {
             let since = std::mem::replace(&mut self.told_board, around.board);
             return Step::SaySources(since);
         }
-        // Before reading and delivering: neither writes anything where nothing passes the topics.
+        self.skip(around);
+        // Before reading and delivering: neither writes anything where nothing is selected.
         if around.now >= self.bookmark_at {
             return self.say(Control::Bookmark(self.position()), around.now);
         }
@@ -221,6 +224,13 @@ impl Session {
             }
             Span::Poll(end) | Span::Until(end) => Step::Wait(self.bookmark_at.min(end)),
             Span::Endless => Step::Wait(self.bookmark_at),
+        }
+    }
+
+    /// Moves on over what does not concern the subscriber, if nothing is waiting that does.
+    pub fn skip(&mut self, around: &Surroundings) {
+        if self.cursor >= around.frames_after && self.cursor >= around.frames_last {
+            self.cursor = self.cursor.max(around.frames_upto);
         }
     }
 

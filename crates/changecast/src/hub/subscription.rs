@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::codec::Control;
 use super::frames::Run;
 use super::held::Account;
+use super::selection::Selection;
 use super::session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
 use super::view::View;
 use super::{HubError, Shared};
 use crate::limits;
-use crate::model::{EventId, Seq, TopicSet};
+use crate::model::{EventId, Seq};
 
 /// One subscriber, to be driven by whoever owns its socket.
 pub struct Subscription {
@@ -23,7 +24,7 @@ pub struct Subscription {
     view: Arc<View>,
     session: Session,
     account: Account,
-    upto: watch::Receiver<Seq>,
+    fresh: watch::Receiver<()>,
     board: watch::Receiver<u64>,
     opened_at: Instant,
     change_count: u64,
@@ -49,8 +50,8 @@ pub(super) struct Opening {
 
 impl Subscription {
     pub(super) fn open(shared: Arc<Shared>, view: Arc<View>, opening: Opening) -> Self {
-        let (upto, board) = (view.upto(), shared.board.version());
-        let around = look(&shared, &view, &upto, &board);
+        let (fresh, board) = (view.fresh(), shared.board.version());
+        let around = look(&shared, &view, &board);
         let jitter = Jitter {
             retry: Duration::from_millis(fastrand::u64(limits::RETRY_MILLIS)),
             retry_while_draining: Duration::from_millis(fastrand::u64(limits::RETRY_DRAIN_MILLIS)),
@@ -68,7 +69,7 @@ impl Subscription {
         let account = shared.ledger.open(opening.cut);
         shared.telemetry.subscriber_opened(view.codec().name());
         let opened_at = Instant::now();
-        Self { shared, view, session, account, upto, board, opened_at, change_count: 0 }
+        Self { shared, view, session, account, fresh, board, opened_at, change_count: 0 }
     }
 
     /// The next messages, as soon as there are some. Asking for them says that the ones before
@@ -81,9 +82,9 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Output, HubError> {
         self.hold(&[]);
         loop {
-            self.upto.mark_unchanged();
+            self.fresh.mark_unchanged();
             self.board.mark_unchanged();
-            let around = look(&self.shared, &self.view, &self.upto, &self.board);
+            let around = look(&self.shared, &self.view, &self.board);
             let messages = match self.session.step(&around) {
                 Step::Say(control) => self.encode(&control),
                 Step::SaySources(since) => self.encode_sources(since),
@@ -104,8 +105,8 @@ impl Subscription {
 
     /// What it follows.
     #[must_use]
-    pub fn topics(&self) -> &TopicSet {
-        self.view.topics()
+    pub fn selection(&self) -> &Selection {
+        self.view.selection()
     }
 
     /// Whether the hello, or the gap that follows it, is still to come.
@@ -120,14 +121,16 @@ impl Subscription {
         self.session.position()
     }
 
-    /// Follows other topics from here on: what is new to it starts at the cursor.
+    /// Follows something else from here on: what is new to it starts at the cursor.
     ///
     /// # Errors
     /// When there are too many distinct subscriptions; then nothing changes.
-    pub fn follow(&mut self, topics: TopicSet) -> Result<(), HubError> {
+    pub fn follow(&mut self, selection: Selection) -> Result<(), HubError> {
+        // What it has waited through without a word is behind it.
+        self.session.skip(&look(&self.shared, &self.view, &self.board));
         let codec = Arc::clone(self.view.codec());
-        self.view = self.shared.view(topics, codec, self.view.mode())?;
-        self.upto = self.view.upto();
+        self.view = self.shared.view(selection, codec, self.view.mode())?;
+        self.fresh = self.view.fresh();
         Ok(())
     }
 
@@ -152,7 +155,7 @@ impl Subscription {
 
     fn deliver(&mut self, after: Seq) -> Vec<Bytes> {
         // The ring may have moved on since the step: then the next one reads the log.
-        let Some(run) = self.view.run(after) else { return Vec::new() };
+        let Some(run) = self.view.run(after, self.shared.covered()) else { return Vec::new() };
         self.hand_out(run)
     }
 
@@ -177,7 +180,7 @@ impl Subscription {
     async fn wait(&mut self, until: Instant) {
         tokio::select! {
             // An error means that the hub is gone: the drain below ends the session.
-            _ = self.upto.changed() => {}
+            _ = self.fresh.changed() => {}
             _ = self.board.changed() => {}
             () = self.shared.draining.cancelled() => {}
             () = sleep_until(until) => {}
@@ -195,16 +198,15 @@ impl Drop for Subscription {
     }
 }
 
-fn look(
-    shared: &Shared,
-    view: &View,
-    upto: &watch::Receiver<Seq>,
-    board: &watch::Receiver<u64>,
-) -> Surroundings {
+fn look(shared: &Shared, view: &View, board: &watch::Receiver<u64>) -> Surroundings {
+    // Read before the frames: those that the feed adds meanwhile lie beyond it.
+    let frames_upto = shared.covered();
+    let reach = view.reach();
     Surroundings {
         now: Instant::now(),
-        frames_after: view.after(),
-        frames_upto: *upto.borrow(),
+        frames_after: reach.after,
+        frames_upto,
+        frames_last: reach.last,
         board: *board.borrow(),
         draining: shared.draining.is_cancelled(),
     }

@@ -1,79 +1,66 @@
-//! What all subscribers with the same topics, format and mode share: the recent frames, encoded
+//! What all subscribers with the same selection, format and mode share: the recent frames, encoded
 //! once.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::codec::{Action, Codec, Control, Gap, GapScope};
+use super::codec::Codec;
+use super::encoding::Encoding;
 use super::frames::{Frame, Mode, Run};
-use crate::limits;
-use crate::log::Page;
-use crate::model::{Body, Change, Entry, Epoch, EventId, Seq, Topic, TopicSet};
+use super::ring::Ring;
+use super::selection::Selection;
+use crate::filter::Verdict;
+use crate::model::{Change, Entry, Epoch, Seq, Topic, TopicSet};
 
-/// Topics × format × mode.
+/// Selection × format × mode.
 pub(super) struct View {
     /// Tells views apart, also from those that are gone.
     id: u64,
-    topics: TopicSet,
+    selection: Selection,
     codec: Arc<dyn Codec>,
     mode: Mode,
     epoch: Epoch,
     /// A std lock: subscribers copy references out of it, and only the feed writes.
     ring: RwLock<Ring>,
-    /// How far the ring reaches; followers wait on it.
-    upto: watch::Sender<Seq>,
+    /// Changes when there are new frames; followers wait on it.
+    fresh: watch::Sender<()>,
 }
 
-struct Ring {
-    frames: VecDeque<Frame>,
-    /// Everything after this place is in the ring, if it concerns the view.
-    after: Seq,
-    bytes: usize,
-}
-
-impl Ring {
-    fn starting_at(after: Seq) -> Self {
-        Self { frames: VecDeque::new(), after, bytes: 0 }
-    }
-
-    fn push(&mut self, frame: Frame) {
-        self.bytes += frame.bytes.len();
-        self.frames.push_back(frame);
-    }
-
-    fn shrink(&mut self, bytes_max: usize) {
-        while self.bytes > bytes_max {
-            let Some(oldest) = self.frames.pop_front() else { break };
-            self.bytes -= oldest.bytes.len();
-            self.after = oldest.seq;
-        }
-    }
+/// Where a view's frames are.
+pub(super) struct Reach {
+    /// Everything after this place that concerns the view is there.
+    pub(super) after: Seq,
+    /// The newest of them.
+    pub(super) last: Seq,
 }
 
 impl View {
     pub(super) fn new(
-        topics: TopicSet,
+        selection: Selection,
         codec: Arc<dyn Codec>,
         mode: Mode,
         epoch: Epoch,
-        covered: Seq,
+        ring: Ring,
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let ring = RwLock::new(Ring::starting_at(covered));
-        Self { id, topics, codec, mode, epoch, ring, upto: watch::Sender::new(covered) }
+        let ring = RwLock::new(ring);
+        Self { id, selection, codec, mode, epoch, ring, fresh: watch::Sender::new(()) }
     }
 
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 
+    pub(super) fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
     pub(super) fn topics(&self) -> &TopicSet {
-        &self.topics
+        self.selection.topics()
     }
 
     pub(super) fn codec(&self) -> &Arc<dyn Codec> {
@@ -84,19 +71,24 @@ impl View {
         self.mode
     }
 
-    /// How far the frames reach; the receiver wakes when it moves.
-    pub(super) fn upto(&self) -> watch::Receiver<Seq> {
-        self.upto.subscribe()
+    /// Wakes when there are new frames.
+    pub(super) fn fresh(&self) -> watch::Receiver<()> {
+        self.fresh.subscribe()
     }
 
-    /// The place after which the frames are here.
-    pub(super) fn after(&self) -> Seq {
-        self.read().after
+    /// Tells the followers that there are new frames.
+    pub(super) fn wake(&self) {
+        self.fresh.send_replace(());
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let ring = self.read();
+        Reach { after: ring.after(), last: ring.last() }
     }
 
     /// Bytes of its frames.
     pub(super) fn bytes(&self) -> usize {
-        self.read().bytes
+        self.read().bytes()
     }
 
     /// Forgets the oldest frames until the rest weighs at most `bytes_max`.
@@ -104,59 +96,40 @@ impl View {
         self.write().shrink(bytes_max);
     }
 
-    /// Takes in a page of the whole log. Where the feed itself has fallen behind the retention,
-    /// the frames no longer join: everybody reads the log instead, and meets the loss there.
-    pub(super) fn extend(&self, page: &Page) {
-        let fresh: Vec<_> = page.entries.iter().filter_map(|entry| self.encode(entry)).collect();
-        let mut ring = self.write();
-        if page.lost_to.is_some() {
-            *ring = Ring::starting_at(page.covered);
-        } else {
-            for frame in fresh {
-                ring.push(frame);
-            }
-            ring.shrink(limits::VIEW_BYTES_MAX);
-        }
-        drop(ring);
-        self.upto.send_replace(page.covered);
+    /// Forgets all frames: the next ones come after `after`.
+    pub(super) fn start_anew(&self, after: Seq) {
+        self.write().start_anew(after);
     }
 
-    /// The frames after `after`, about as many as one write takes; none if they do not reach back.
-    pub(super) fn run(&self, after: Seq) -> Option<Run> {
-        // Read before the frames: what the feed adds meanwhile belongs to the next run.
-        let upto = *self.upto.borrow();
-        let ring = self.read();
-        if after < ring.after {
-            return None;
-        }
-        let first = ring.frames.partition_point(|frame| frame.seq <= after);
-        let end = ring.frames.partition_point(|frame| frame.seq <= upto);
-        Some(Run::of(ring.frames.range(first..end.max(first)), upto, self.mode))
+    /// Takes in an entry, if it concerns the view; whether it did.
+    pub(super) fn take(&self, entry: &Encoding<'_>) -> bool {
+        let Some(frame) = self.frame(entry) else { return false };
+        self.write().push(frame);
+        true
     }
 
-    /// The frame of an entry, if it concerns the view.
+    /// The frames after `after` up to `upto`, about as many as one write takes; none if they do not
+    /// reach back so far.
+    pub(super) fn run(&self, after: Seq, upto: Seq) -> Option<Run> {
+        self.read().run(after, upto, self.mode)
+    }
+
+    /// The frame of an entry of the log, if it concerns the view.
     pub(super) fn encode(&self, entry: &Arc<Entry>) -> Option<Frame> {
-        if !entry.concerns(&self.topics) {
+        self.frame(&Encoding::new(entry, self.epoch))
+    }
+
+    fn frame(&self, entry: &Encoding<'_>) -> Option<Frame> {
+        let verdict = self.selection.judge(entry);
+        if verdict == Verdict::Drop {
             return None;
         }
-        let id = EventId { epoch: self.epoch, seq: entry.seq };
-        let bytes = match &entry.body {
-            Body::Change(change) => self.codec.change(id, change),
-            Body::Gap(gap) => self.codec.control(&Control::Gap(Gap {
-                id,
-                scope: GapScope::Source,
-                source: Some(Arc::clone(&entry.source)),
-                from: None,
-                to: None,
-                reason: gap.reason.clone(),
-                action: Action::Refetch,
-            }))?,
-        };
-        let state_of = match (&entry.body, self.mode) {
-            (Body::Change(change), Mode::Latest) => state_of(change),
+        let bytes = entry.frame(&*self.codec, verdict)?;
+        let state_of = match (entry.change(), self.mode) {
+            (Some(change), Mode::Latest) => state_of(change, verdict),
             _ => None,
         };
-        Some(Frame { seq: entry.seq, bytes, state_of })
+        Some(Frame { seq: entry.entry().seq, bytes, state_of })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Ring> {
@@ -168,8 +141,8 @@ impl View {
     }
 }
 
-/// The document whose whole state a change tells.
-fn state_of(change: &Change) -> Option<(Topic, Bytes)> {
-    let is_told = !change.key.is_empty() && change.tells_state();
-    is_told.then(|| (change.topic.clone(), change.key.clone()))
+/// The document whose whole state a change tells. That it has left the view is such a state.
+fn state_of(change: &Change, verdict: Verdict) -> Option<(Topic, Bytes)> {
+    let is_told = verdict == Verdict::Leave || change.tells_state();
+    (is_told && !change.key.is_empty()).then(|| (change.topic.clone(), change.key.clone()))
 }

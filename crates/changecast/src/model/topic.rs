@@ -183,6 +183,12 @@ impl TopicSet {
         Self([TopicPattern::All].into())
     }
 
+    /// No topic.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::default())
+    }
+
     /// What any of `patterns` chooses; no pattern at all chooses everything.
     #[must_use]
     pub fn new(patterns: impl IntoIterator<Item = TopicPattern>) -> Self {

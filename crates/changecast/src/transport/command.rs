@@ -1,75 +1,107 @@
 //! What a client of `/ws` may ask for while it is connected.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::frame;
-use crate::hub::Subscription;
+use crate::filter::Filter;
+use crate::hub::{Selection, Subscription};
 use crate::limits;
-use crate::model::{TopicPattern, TopicSet};
+use crate::model::TopicPattern;
 
-/// A command: `{"type": "subscribe", "topics": ["shop.orders", "stock.*"]}`.
+/// A command: `{"type": "subscribe", "topics": ["shop.orders", "stock.*"]}`, with a `match` where
+/// not all changes are wanted.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-enum Command {
+#[serde(deny_unknown_fields)]
+struct Command<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
+    topics: Vec<String>,
+    /// Kept as text: the order of fields matters in a filter.
+    #[serde(borrow, rename = "match")]
+    filter: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
     /// Follow these topics too, from here on.
-    Subscribe { topics: Vec<String> },
-    /// Follow these no longer.
-    Unsubscribe { topics: Vec<String> },
+    Subscribe,
+    /// Follow these no longer: under this `match`, or, without one, under none and any.
+    Unsubscribe,
 }
 
 /// Does what `text` asks for, and returns the answer.
 pub(super) fn obey(text: &str, subscription: &mut Subscription) -> String {
-    let changed = serde_json::from_str(text)
-        .map_err(|error| {
-            format!(
-                "not a command such as {{\"type\":\"subscribe\",\"topics\":[\"a.b\"]}}: {error}"
-            )
-        })
-        .and_then(|command| edit(subscription.topics(), command))
-        .and_then(|topics| subscription.follow(topics).map_err(|error| error.to_string()));
+    let changed = edit(subscription.selection(), text)
+        .and_then(|selection| subscription.follow(selection).map_err(|error| error.to_string()));
     match changed {
-        Ok(()) => frame::subscribed(subscription.position(), subscription.topics()),
+        Ok(()) => frame::subscribed(subscription.position(), subscription.selection()),
         Err(problem) => frame::error(&problem),
     }
 }
 
-fn edit(followed: &TopicSet, command: Command) -> Result<TopicSet, String> {
-    let (topics, is_more) = match command {
-        Command::Subscribe { topics } => (topics, true),
-        Command::Unsubscribe { topics } => (topics, false),
-    };
+fn edit(followed: &Selection, text: &str) -> Result<Selection, String> {
+    let Command { kind, topics, filter } = serde_json::from_str(text).map_err(|error| {
+        format!("not a command such as {{\"type\":\"subscribe\",\"topics\":[\"a.b\"]}}: {error}")
+    })?;
     let parse = |text: &String| {
         TopicPattern::parse(text).map_err(|error| format!("topic {text:?}: {error}"))
     };
     let patterns = topics.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-    if is_more {
-        let edited = followed.with(patterns);
-        if edited.patterns().len() > limits::TOPIC_COUNT_MAX {
-            return Err(format!("more than {} topics", limits::TOPIC_COUNT_MAX));
-        }
-        return Ok(edited);
+    let filter = filter.map(|filter| Filter::parse(filter.get())).transpose();
+    let filter = filter.map_err(|error| error.to_string())?;
+    match kind {
+        Kind::Subscribe => subscribe(followed, patterns, filter),
+        Kind::Unsubscribe => unsubscribe(followed, &patterns, filter.as_ref()),
     }
-    match patterns.iter().find(|pattern| !followed.patterns().contains(pattern)) {
-        Some(unknown) => Err(format!("not subscribed to {unknown}: it follows {followed}")),
-        None => Ok(followed.without(&patterns)),
+}
+
+fn subscribe(
+    followed: &Selection,
+    patterns: Vec<TopicPattern>,
+    filter: Option<Filter>,
+) -> Result<Selection, String> {
+    let edited = followed.with(patterns, filter);
+    if edited.len() > limits::TOPIC_COUNT_MAX {
+        return Err(format!("more than {} topics", limits::TOPIC_COUNT_MAX));
+    }
+    Ok(edited)
+}
+
+fn unsubscribe(
+    followed: &Selection,
+    patterns: &[TopicPattern],
+    filter: Option<&Filter>,
+) -> Result<Selection, String> {
+    match patterns.iter().find(|pattern| !followed.names(pattern, filter)) {
+        Some(unknown) => Err(format!("not subscribed to {unknown} so: it follows {followed}")),
+        None => Ok(followed.without(patterns, filter)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TopicSet;
 
-    fn set(patterns: &[&str]) -> TopicSet {
-        TopicSet::new(patterns.iter().map(|text| TopicPattern::parse(text).expect(text)))
+    fn set(patterns: &[&str]) -> Selection {
+        let patterns = patterns.iter().map(|text| TopicPattern::parse(text).expect(text));
+        Selection::new(TopicSet::new(patterns), None)
     }
 
     #[track_caller]
-    fn check(followed: &TopicSet, command: &str, expected: Result<&str, &str>) {
-        let command = serde_json::from_str(command).expect(command);
-        let edited = edit(followed, command).map(|topics| topics.to_string());
-        match expected {
-            Ok(topics) => assert_eq!(edited.as_deref(), Ok(topics)),
-            Err(part) => assert!(edited.expect_err("refused").contains(part)),
+    fn check(followed: &Selection, command: &str, expected: Result<&str, &str>) -> Selection {
+        match (edit(followed, command), expected) {
+            (Ok(edited), Ok(expected)) => {
+                assert_eq!(edited.to_string(), expected);
+                edited
+            }
+            (Err(problem), Err(part)) => {
+                assert!(problem.contains(part), "{problem}");
+                followed.clone()
+            }
+            (outcome, _) => panic!("{outcome:?}"),
         }
     }
 
@@ -84,9 +116,26 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_may_be_followed_under_several_filters() {
+        let one = r#"{"type":"subscribe","topics":["a.b","c.d"],"match":{"ns.db":1}}"#;
+        let followed = check(&set(&["e.f"]), one, Ok(r#"e.f or a.b,c.d matching {"ns.db":1}"#));
+        let two = r#"{"type":"subscribe","topics":["a.b"],"match":{"ns.zone":2}}"#;
+        let expected = r#"e.f or a.b,c.d matching {"ns.db":1} or a.b matching {"ns.zone":2}"#;
+        let followed = check(&followed, two, Ok(expected));
+        let less = r#"{"type":"unsubscribe","topics":["a.b"],"match":{"ns.db":1}}"#;
+        let expected = r#"e.f or c.d matching {"ns.db":1} or a.b matching {"ns.zone":2}"#;
+        let followed = check(&followed, less, Ok(expected));
+        check(&followed, less, Err("not subscribed to a.b"));
+        let all = r#"{"type":"unsubscribe","topics":["a.b","c.d"]}"#;
+        check(&followed, all, Ok("e.f"));
+        let bad = r#"{"type":"subscribe","topics":["a.b"],"match":{"ns":{"$near":1}}}"#;
+        check(&followed, bad, Err("$near"));
+    }
+
+    #[test]
     fn who_follows_nothing_sees_nothing() {
-        let nothing = set(&["a.b"]).without(set(&["a.b"]).patterns());
-        assert!(!nothing.is_all() && !nothing.overlaps(&TopicSet::all()));
-        assert_eq!(nothing.with(set(&["a.b"]).patterns().to_vec()), set(&["a.b"]));
+        let nothing = set(&["a.b"]).without(set(&["a.b"]).topics().patterns(), None);
+        assert!(nothing.is_empty() && !nothing.topics().overlaps(&TopicSet::all()));
+        assert_eq!(nothing.with(set(&["a.b"]).topics().patterns().to_vec(), None), set(&["a.b"]));
     }
 }

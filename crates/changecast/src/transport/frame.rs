@@ -4,8 +4,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
-use crate::hub::{Control, Gap};
-use crate::model::{Change, EventId, SourceStatus, TopicSet};
+use serde_json::value::RawValue;
+
+use crate::hub::{Control, Gap, Selection};
+use crate::model::{Change, EventId, SourceStatus};
 
 /// `{"id":…,"topic":…,"change":…}`; the event's bytes go in as they are.
 pub(super) fn change(id: EventId, change: &Change, end: &str) -> Bytes {
@@ -30,14 +32,34 @@ pub(super) fn control(control: &Control, end: &str) -> Option<Bytes> {
     Some(Bytes::from(message + end))
 }
 
-/// The answer to a command that changed what is followed.
-pub(super) fn subscribed(position: EventId, topics: &TopicSet) -> String {
+/// The answer to a command that changed what is followed: everything that is followed now.
+pub(super) fn subscribed(position: EventId, selection: &Selection) -> String {
     #[derive(Serialize)]
     struct Subscribed {
+        /// Those that come unfiltered.
         topics: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        filtered: Vec<Filtered>,
     }
-    let topics = topics.patterns().iter().map(ToString::to_string).collect();
-    typed("subscribed", Some(position), &Subscribed { topics })
+    #[derive(Serialize)]
+    struct Filtered {
+        topics: Vec<String>,
+        #[serde(rename = "match")]
+        filter: Box<RawValue>,
+    }
+    let mut said = Subscribed { topics: Vec::new(), filtered: Vec::new() };
+    for part in selection.parts() {
+        let topics = part.topics.patterns().iter().map(ToString::to_string).collect();
+        match &part.filter {
+            None => said.topics = topics,
+            Some(filter) => {
+                // A filter's text is JSON.
+                let filter = RawValue::from_string(filter.to_string()).unwrap_or_default();
+                said.filtered.push(Filtered { topics, filter });
+            }
+        }
+    }
+    typed("subscribed", Some(position), &said)
 }
 
 /// An error about something that the client sent.

@@ -19,7 +19,7 @@ use super::request::Request;
 use super::sse::Sse;
 use super::websocket::{Commands, Connection, WebSocket};
 use crate::fuzzing::stage::{Listener, Stage, at_once, listen, topics};
-use crate::hub::{Codec, Mode, Output, Span, Start};
+use crate::hub::{Codec, Mode, Output, Selection, Span, Start};
 use crate::limits;
 use crate::model::{Change, Epoch, EventId, Seq};
 
@@ -41,13 +41,13 @@ pub fn request(bytes: &[u8]) {
 }
 
 fn follow(wanted: Request) {
-    let Request { topics, start, mode, wait, bookmarks_as_events: _ } = wanted;
-    assert!(topics.patterns().len() <= limits::TOPIC_COUNT_MAX && !topics.patterns().is_empty());
+    let Request { selection, start, mode, wait, bookmarks_as_events: _ } = wanted;
+    assert!(selection.len() <= limits::TOPIC_COUNT_MAX && !selection.is_empty());
     assert!(wait.is_none_or(|wait| wait <= limits::POLL_MAX));
     assert!(!matches!(start, Start::Last(count) if count > limits::LAST_MAX));
     Stage::run(async move |visitors| {
         let (subscription, listener) =
-            visitors.subscribe(topics, start, Arc::new(WebSocket), mode, at_once()).await;
+            visitors.subscribe(selection, start, Arc::new(WebSocket), mode, at_once()).await;
         listen(subscription, listener).await;
     });
 }
@@ -65,22 +65,26 @@ fn check_problem(problem: Problem) {
 pub fn websocket_command(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     Stage::run(async |visitors| {
-        let (topics, codec) = (topics(&["a.b"]), Arc::new(WebSocket));
+        let (selection, codec) = (everything_of("a.b"), Arc::new(WebSocket));
         let (mut subscription, mut listener) =
-            visitors.subscribe(topics, Start::Earliest, codec, Mode::Queue, at_once()).await;
+            visitors.subscribe(selection, Start::Earliest, codec, Mode::Queue, at_once()).await;
         if let Ok(Output::Messages(hello)) = subscription.next().await {
             hello.iter().for_each(|message| listener.hear(message));
         }
         for command in text.split('\n') {
-            let before = subscription.topics().clone();
+            let before = subscription.selection().clone();
             let answer = command::obey(command, &mut subscription);
             listener.hear(answer.as_bytes());
-            assert_eq!(listener.followed(), subscription.topics(), "the answer is true");
+            assert_eq!(listener.followed(), subscription.selection(), "the answer is true");
             let is_error = answer.starts_with(r#"{"type":"error""#);
-            assert!(!is_error || before == *subscription.topics(), "an error changes nothing");
+            assert!(!is_error || before == *subscription.selection(), "an error changes nothing");
         }
         listen(subscription, listener).await;
     });
+}
+
+fn everything_of(pattern: &str) -> Selection {
+    Selection::new(topics(&[pattern]), None)
 }
 
 /// What a client sends after the upgrade. The first byte chooses the route, whether a gap comes
@@ -94,8 +98,9 @@ pub fn websocket_frames(bytes: &[u8]) {
         _ => (Arc::new(OriginFrame), Commands::Ignore),
     };
     Stage::run(async |visitors| {
-        let (subscription, listener) =
-            visitors.subscribe(topics(&["a.b"]), start, codec, Mode::Queue, Span::Endless).await;
+        let (subscription, listener) = visitors
+            .subscribe(everything_of("a.b"), start, codec, Mode::Queue, Span::Endless)
+            .await;
         let (near, far) = tokio::io::duplex(256);
         let serving = async {
             Connection::open(near, commands).await.run(subscription).await;

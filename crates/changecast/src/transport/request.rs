@@ -6,18 +6,19 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Uri};
 
 use super::problem::Problem;
-use crate::hub::{Mode, Start};
+use crate::filter::Filter;
+use crate::hub::{Mode, Selection, Start};
 use crate::limits;
 use crate::model::{EventId, TopicPattern, TopicSet};
 
 /// The parameters that are known; any other is refused, so that a typo fails loudly.
-const PARAMETERS: [&str; 7] =
-    ["topic", "since", "mode", "wait", "bookmarks", "last_event_id", "lastEventId"];
+const PARAMETERS: [&str; 8] =
+    ["topic", "since", "match", "mode", "wait", "bookmarks", "last_event_id", "lastEventId"];
 
 /// A checked request to follow.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
-    pub(super) topics: TopicSet,
+    pub(super) selection: Selection,
     pub(super) start: Start,
     pub(super) mode: Mode,
     /// How long a long poll waits.
@@ -32,7 +33,7 @@ impl Request {
     /// A browser that reconnects repeats the URL and adds the header, so the header wins.
     pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut topics = Vec::new();
-        let (mut start, mut mode, mut wait) = (None, None, None);
+        let (mut start, mut filter, mut mode, mut wait) = (None, None, None, None);
         let mut bookmarks_as_events = false;
         let mut resumed = resume_header(headers);
         let query = uri.query().unwrap_or("").as_bytes();
@@ -40,6 +41,7 @@ impl Request {
             match &*name {
                 "topic" => topics.push(read_topic(&value)?),
                 "since" => set_once(&mut start, read_since(&value)?, "since")?,
+                "match" => set_once(&mut filter, read_match(&value)?, "match")?,
                 "mode" => set_once(&mut mode, read_mode(&value)?, "mode")?,
                 "wait" => set_once(&mut wait, read_wait(&value)?, "wait")?,
                 "last_event_id" | "lastEventId" if value.is_empty() => {}
@@ -56,8 +58,9 @@ impl Request {
             return Err(Problem::bad_request("topic", detail));
         }
         let start = resumed.or(start).unwrap_or(Start::Now);
-        let (topics, mode) = (TopicSet::new(topics), mode.unwrap_or_default());
-        Ok(Self { topics, start, mode, wait, bookmarks_as_events })
+        let selection = Selection::new(TopicSet::new(topics), filter);
+        let mode = mode.unwrap_or_default();
+        Ok(Self { selection, start, mode, wait, bookmarks_as_events })
     }
 }
 
@@ -101,6 +104,10 @@ fn read_since(text: &str) -> Result<Start, Problem> {
                      such as 2026-11-21T07:50:50Z";
         bad("since", text, taken)
     })
+}
+
+fn read_match(text: &str) -> Result<Filter, Problem> {
+    Filter::parse(text).map_err(|error| Problem::bad_request("match", error.to_string()))
 }
 
 fn read_mode(text: &str) -> Result<Mode, Problem> {
@@ -203,6 +210,9 @@ mod tests {
             "bookmarks=yes",
             "topic=",
             "%00=1",
+            "match={",
+            "match={}&match={}",
+            "match={%22a%22:{%22$eqq%22:1}}",
         ] {
             assert!(read(query, None).is_err(), "{query}");
         }

@@ -157,8 +157,8 @@ async fn subscribe(
     codec: Arc<dyn Codec>,
     span: Span,
 ) -> Result<Subscription, HubError> {
-    let request::Request { topics, start, mode, .. } = wanted;
-    app.hub.subscribe(Subscribe { topics, start, codec, mode, span, cut }).await
+    let request::Request { selection, start, mode, .. } = wanted;
+    app.hub.subscribe(Subscribe { selection, start, codec, mode, span, cut }).await
 }
 
 fn refuse(error: &HubError) -> Response {

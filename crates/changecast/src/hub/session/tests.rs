@@ -36,6 +36,7 @@ fn quiet_at(seq: u64) -> Surroundings {
         now: Instant::now(),
         frames_after: Seq(seq),
         frames_upto: Seq(seq),
+        frames_last: Seq(seq),
         board: 0,
         draining: false,
     }

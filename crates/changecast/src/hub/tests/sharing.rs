@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::support::{TestCodec, TestHub, topics};
-use crate::hub::{Codec, HubError, Mode, Span, Start, Subscribe};
+use crate::hub::{Codec, HubError, Mode, Selection, Span, Start, Subscribe};
 use crate::limits;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
-async fn an_entry_is_encoded_once_for_each_view_that_wants_it_not_for_each_subscriber() {
+async fn an_entry_is_encoded_once_for_each_format_not_for_each_view_or_subscriber() {
     let hub = TestHub::start();
     let (one, other) = (TestCodec::new("one"), TestCodec::new("other"));
     let mut subscribers = Vec::new();
@@ -26,8 +26,8 @@ async fn an_entry_is_encoded_once_for_each_view_that_wants_it_not_for_each_subsc
     for subscriber in &mut subscribers {
         subscriber.listen_to_the_finish().await;
     }
-    assert_eq!(one.encoded(), 20 * 2, "one view: x and y");
-    assert_eq!(other.encoded(), 20 + 20 * 3, "two views: x, and everything");
+    assert_eq!(one.encoded(), 20 * 2, "x and y, for one view");
+    assert_eq!(other.encoded(), 20 * 3, "x, y and b, for two views: x, and everything");
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn g10_there_are_only_so_many_views_and_a_known_one_is_still_granted() {
     let wanted = |patterns: &str| {
         let codec: Arc<dyn Codec> = Arc::<TestCodec>::clone(&codec);
         Subscribe {
-            topics: topics(patterns),
+            selection: Selection::new(topics(patterns), None),
             start: Start::Now,
             codec,
             mode: Mode::Queue,

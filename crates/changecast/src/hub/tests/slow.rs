@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::support::{TestCodec, TestHub, Word, append};
-use crate::hub::{Codec, HubError, Mode, Span, Start, Subscribe};
+use crate::hub::{Codec, HubError, Mode, Selection, Span, Start, Subscribe};
 use crate::limits;
 use crate::log::Retention;
 use crate::model::TopicSet;
@@ -106,7 +106,7 @@ async fn draining_says_bye_to_everybody_ends_them_and_lets_no_other_in() {
 
     let codec: Arc<dyn Codec> = codec;
     let wanted = Subscribe {
-        topics: TopicSet::all(),
+        selection: Selection::new(TopicSet::all(), None),
         start: Start::Now,
         codec,
         mode: Mode::Queue,

@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::board::Board;
 use crate::hub::{
-    Codec, Control, Hub, HubError, Mode, Output, Span, Start, Subscribe, Subscription,
+    Codec, Control, Hub, HubError, Mode, Output, Selection, Span, Start, Subscribe, Subscription,
 };
 use crate::log::{
     Batch, Log, LogError, LogSize, MemoryLog, Page, PositionUpdate, Retention, TopicState,
@@ -189,9 +189,18 @@ impl TestHub {
         start: Start,
         codec: &Arc<TestCodec>,
     ) -> Subscriber {
+        self.subscribe_to(Selection::new(topics(patterns), None), start, codec).await
+    }
+
+    pub(super) async fn subscribe_to(
+        &self,
+        selection: Selection,
+        start: Start,
+        codec: &Arc<TestCodec>,
+    ) -> Subscriber {
         let codec: Arc<dyn Codec> = Arc::<TestCodec>::clone(codec);
         let wanted = Subscribe {
-            topics: topics(patterns),
+            selection,
             start,
             codec,
             mode: Mode::Queue,
@@ -229,12 +238,12 @@ pub(super) async fn finish(log: &TestLog) -> Seq {
 }
 
 fn change(topic: &str, size: usize) -> Body {
-    Body::Change(Change {
-        topic: Topic::parse(topic).unwrap(),
-        op: Op::Insert,
-        key: Bytes::new(),
-        event: vec![b'x'; size].into(),
-    })
+    change_of(topic, vec![b'x'; size].into())
+}
+
+pub(super) fn change_of(topic: &str, event: Bytes) -> Body {
+    let topic = Topic::parse(topic).unwrap();
+    Body::Change(Change { topic, op: Op::Insert, key: Bytes::new(), event })
 }
 
 pub(super) fn topics(patterns: &str) -> TopicSet {

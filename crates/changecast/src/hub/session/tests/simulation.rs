@@ -111,9 +111,14 @@ impl World {
             now: self.now,
             frames_after: Seq(self.frames_after),
             frames_upto: Seq(self.frames_upto),
+            frames_last: Seq(self.frames_last()),
             board: self.board,
             draining: self.draining,
         }
+    }
+
+    fn frames_last(&self) -> u64 {
+        self.concerned(self.frames_after, self.frames_upto).last().unwrap_or(self.frames_after)
     }
 
     fn place(&self) -> Place {

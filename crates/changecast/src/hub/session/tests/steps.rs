@@ -43,7 +43,7 @@ fn with_nothing_to_do_it_waits_for_the_bookmark() {
 #[test]
 fn it_reads_the_log_only_where_the_frames_do_not_reach() {
     let (mut session, around) = following(5);
-    let ahead = Surroundings { frames_after: Seq(5), frames_upto: Seq(9), ..around };
+    let ahead = Surroundings { frames_upto: Seq(9), frames_last: Seq(8), ..around };
     assert!(matches!(session.step(&ahead), Step::Deliver(Seq(5))));
     let moved_on = Surroundings { frames_after: Seq(6), ..ahead };
     assert!(matches!(session.step(&moved_on), Step::Read(Seq(5))));
@@ -55,12 +55,23 @@ fn it_reads_the_log_only_where_the_frames_do_not_reach() {
 }
 
 #[test]
+fn g6_what_does_not_concern_it_moves_the_cursor_without_a_word() {
+    let (mut session, around) = following(5);
+    let passed = Surroundings { frames_upto: Seq(9), ..around };
+    assert!(matches!(session.step(&passed), Step::Wait(_)));
+    assert_eq!(session.position(), id(9));
+    // Frames that are not to be shown yet keep it where it is.
+    let coming = Surroundings { frames_upto: Seq(12), frames_last: Seq(13), ..around };
+    assert!(matches!(session.step(&coming), Step::Deliver(Seq(9))));
+}
+
+#[test]
 fn g6_a_filtered_subscriber_gets_bookmarks_though_there_is_always_something_to_pass_over() {
     let (mut session, mut around) = following(5);
     let mut told = Vec::new();
     for round in 6..100 {
         around.now += BOOKMARK_EVERY / 10;
-        around.frames_upto = Seq(round);
+        (around.frames_upto, around.frames_last) = (Seq(round), Seq(round + 1));
         while let step = session.step(&around)
             && !matches!(step, Step::Wait(_))
         {
@@ -77,7 +88,12 @@ fn g6_a_filtered_subscriber_gets_bookmarks_though_there_is_always_something_to_p
 #[test]
 fn g2_a_gap_met_while_reading_is_told_once_and_its_id_resumes_after_it() {
     let (mut session, around) = following(5);
-    let behind = Surroundings { frames_after: Seq(50), frames_upto: Seq(60), ..around };
+    let behind = Surroundings {
+        frames_after: Seq(50),
+        frames_upto: Seq(60),
+        frames_last: Seq(60),
+        ..around
+    };
     assert!(matches!(session.step(&behind), Step::Read(Seq(5))));
     let Some(Control::Gap(gap)) = session.page(Some(Seq(40)), around.now) else { panic!("a gap") };
     assert_eq!((gap.from, gap.to), (Some(id(5).to_string()), Some(id(40).to_string())));
@@ -104,7 +120,13 @@ fn the_board_is_told_of_once_for_each_change() {
 #[test]
 fn draining_says_bye_once_and_then_ends_for_ever() {
     let (mut session, around) = following(5);
-    let draining = Surroundings { draining: true, frames_upto: Seq(9), board: 1, ..around };
+    let draining = Surroundings {
+        draining: true,
+        frames_upto: Seq(9),
+        frames_last: Seq(9),
+        board: 1,
+        ..around
+    };
     let Step::Say(Control::Bye(retry)) = session.step(&draining) else { panic!("bye") };
     assert_eq!(retry, jitter().retry_while_draining);
     for later in [draining, Surroundings { draining: false, ..draining }] {
@@ -160,7 +182,7 @@ fn a_poll_ends_with_a_bookmark_once_something_was_delivered_and_nothing_more_is_
     assert!(
         matches!(session.step(&around), Step::Wait(end) if end == around.now + Duration::from_secs(10))
     );
-    around.frames_upto = Seq(7);
+    (around.frames_upto, around.frames_last) = (Seq(7), Seq(7));
     assert!(matches!(session.step(&around), Step::Deliver(Seq(5))));
     session.delivered(Seq(6), false, around.now);
     assert!(matches!(session.step(&around), Step::Deliver(Seq(6))), "nothing for it yet");
