@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::age::Age;
+use crate::sub::SubArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,10 +21,11 @@ Examples:
   changecast --ns 'shop.*'                          every collection of the database shop
   changecast --ns '*'                               every collection of every database
   changecast --source 'mongodb://db1,db2/shop?replicaSet=rs0&collection=orders'
-  curl -N http://127.0.0.1:8888/events              follow it from a terminal
+  changecast sub --topic shop.orders                follow a running one from a terminal
+  curl -N http://127.0.0.1:8888/events              the same without changecast
 
 Flags win over CHANGECAST_* variables (CHANGECAST_PORT=80), those over the --config file.
-Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration.";
+Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration; `changecast sub --help` has those of sub.";
 
 /// Watches databases and pushes every change, live, over SSE and WebSocket: ordered, resumable,
 /// nothing missed.
@@ -42,6 +44,8 @@ pub(crate) enum Verb {
     Serve(ServeArguments),
     /// The same with the embedded store in a temporary directory: to try it out.
     Demo(ServeArguments),
+    /// Follow a changecast server from a terminal or a script.
+    Sub(SubArguments),
 }
 
 #[derive(Debug, Default, Args)]

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use crate::Failure;
 use crate::age::Age;
 use crate::args::{
-    Arguments, Documents, Durability, Level, LogFormat, LoggingArguments, RotateMode, RotateWhen,
-    ServeArguments, Verb,
+    Documents, Durability, Level, LogFormat, LoggingArguments, RotateMode, RotateWhen,
+    ServeArguments,
 };
 use crate::sources::SourceConfig;
 
@@ -105,13 +105,9 @@ struct SourceTable {
 }
 
 impl Config {
-    /// Checks `arguments` against the file that they name, if they name one.
-    pub(crate) fn load(arguments: Arguments) -> Result<Self, Failure> {
-        let (given, is_demo) = match arguments.verb {
-            Some(Verb::Serve(given)) => (given, false),
-            Some(Verb::Demo(given)) => (given, true),
-            None => (arguments.serve, false),
-        };
+    /// Checks what is `given` against the file that it names, if it names one. A demo keeps its data
+    /// for as long as it runs.
+    pub(crate) fn load(given: ServeArguments, is_demo: bool) -> Result<Self, Failure> {
         let file = given.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let data = given.data.clone().or(file.data.clone());
         let data = match data {

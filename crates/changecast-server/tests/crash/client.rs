@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message as Frame};
 
 use super::history::{History, Told};
 use super::ledger::{COLLECTIONS, Fact};
+use super::support::http_client;
 
 /// Sooner than a browser would, so that a round is short.
 const COME_BACK_AFTER: Duration = Duration::from_millis(30);
@@ -45,7 +46,7 @@ pub(crate) struct Wish {
 impl Client {
     pub(crate) fn start(address: SocketAddr, wish: Wish) -> Self {
         let history = Arc::new(Mutex::new(History::new(wish.name, wish.follows)));
-        let link = Link { address, history: Arc::clone(&history), http: http() };
+        let link = Link { address, history: Arc::clone(&history), http: http_client() };
         let task = tokio::spawn(async move {
             loop {
                 // However it ended: it comes back.
@@ -242,10 +243,6 @@ impl Block {
             _ => {}
         }
     }
-}
-
-fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
 fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {

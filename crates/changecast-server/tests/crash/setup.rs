@@ -12,7 +12,7 @@ use super::rig::DATABASE;
 use super::script::Script;
 use super::server::Server;
 use super::store::{Store, durable, open_file};
-use super::support::{Mongod, Proxy, soon};
+use super::support::{Mongod, Proxy, http_client, soon};
 
 /// A MongoDB of its own. Writers speak to it directly, changecast through a proxy.
 pub(crate) struct MongodBehindProxy {
@@ -65,7 +65,7 @@ pub(crate) fn stores(
         vec![(script(1, &[0, 1, 2], Some(3)), database()), (script(2, &[0, 1], None), database())];
     if mongod.is_none() {
         let url = format!("http://{}/documents/test", server.address());
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = http_client();
         stores.push((script(3, &[1, 2], None), Store::Http(client, url)));
     }
     stores
@@ -96,7 +96,7 @@ pub(crate) fn clients(source: &str, server: SocketAddr, slow: SocketAddr) -> Vec
 
 /// Waits until changes are watched: those before are nobody's.
 pub(crate) async fn wait_for_source(server: SocketAddr) {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = http_client();
     let watching = async {
         loop {
             let answer = client.get(format!("http://{server}/readyz")).send().await;

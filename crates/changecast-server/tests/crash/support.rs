@@ -1,5 +1,7 @@
 //! What it shares with the other tests.
 
+#[path = "../support/client.rs"]
+mod client;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "../support/mongod.rs"]
 mod mongod;
@@ -8,6 +10,7 @@ mod proxy;
 
 use std::time::Duration;
 
+pub(crate) use client::http_client;
 pub(crate) use mongod::Mongod;
 pub(crate) use proxy::{Flow, Proxy};
 

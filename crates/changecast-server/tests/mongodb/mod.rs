@@ -7,6 +7,7 @@ mod absent;
 mod changes;
 mod deployments;
 mod endings;
+mod filters;
 mod load;
 mod logins;
 mod outages;

@@ -1,6 +1,7 @@
 //! A server to test, and clients that show exactly what came over the wire.
 
 mod change;
+mod client;
 mod http;
 mod mongo_double;
 mod mongod;
@@ -23,7 +24,7 @@ pub(crate) use other_program::OtherProgram;
 pub(crate) use process::{Outcome, Process, run};
 pub(crate) use server::TestServer;
 pub(crate) use sse::{SseBlock, SseClient};
-pub(crate) use subscriber::{Control, Message, Subscriber};
+pub(crate) use subscriber::{Control, Message, Subscriber, matching};
 pub(crate) use websocket::{RawFrame, RawWebSocket, WsClient};
 
 /// How long anything may take before a test calls it missing: far more than it ever takes, so that

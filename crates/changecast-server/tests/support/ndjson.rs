@@ -13,7 +13,7 @@ pub(crate) struct NdjsonClient {
     body: Body,
     unparsed: Vec<u8>,
     lines: VecDeque<Value>,
-    topics: String,
+    selection: String,
     last_id: Option<String>,
 }
 
@@ -49,12 +49,12 @@ impl Subscriber for NdjsonClient {
         let head = connection.head().await;
         assert_eq!(head.status, 200, "{query}");
         let body = Body::new(connection, &head);
-        let topics = topics_of(query);
-        Self { head, body, unparsed: Vec::new(), lines: VecDeque::new(), topics, last_id: None }
+        let selection = selection_of(query);
+        Self { head, body, unparsed: Vec::new(), lines: VecDeque::new(), selection, last_id: None }
     }
 
     async fn come_back(self, server: &TestServer) -> Self {
-        Self::follow(server, &query_since(&self.topics, self.last_id.as_deref())).await
+        Self::follow(server, &query_since(&self.selection, self.last_id.as_deref())).await
     }
 
     async fn message(&mut self) -> Option<Message> {
@@ -64,12 +64,12 @@ impl Subscriber for NdjsonClient {
     }
 }
 
-/// A query without its `since`, which a program that resumes replaces.
-pub(super) fn topics_of(query: &str) -> String {
-    let topics: Vec<_> = query.split('&').filter(|pair| pair.starts_with("topic=")).collect();
-    topics.join("&")
+/// A query without its `since`, which a program that resumes replaces: what it selects.
+pub(super) fn selection_of(query: &str) -> String {
+    let selects = |pair: &&str| pair.starts_with("topic=") || pair.starts_with("match=");
+    query.split('&').filter(selects).collect::<Vec<_>>().join("&")
 }
 
-pub(super) fn query_since(topics: &str, id: Option<&str>) -> String {
-    id.map_or_else(|| topics.to_owned(), |id| format!("{topics}&since={id}"))
+pub(super) fn query_since(selection: &str, id: Option<&str>) -> String {
+    id.map_or_else(|| selection.to_owned(), |id| format!("{selection}&since={id}"))
 }

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::client::http_client;
 use super::{NdjsonClient, OtherProgram, Process, SseClient, Subscriber, soon};
 
 /// A changecast of its own for one test.
@@ -65,9 +66,7 @@ impl TestServer {
     async fn run(arguments: Vec<String>, data: TempDir, variables: &[(&str, &str)]) -> Self {
         let mut process = Process::start(&arguments, variables);
         let address = address_of(&mut process).await;
-        let client = reqwest::Client::builder().no_proxy();
-        let client = client.redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { process, arguments, address, data, client }
+        Self { process, arguments, address, data, client: http_client() }
     }
 
     /// Waits until every source is live.

@@ -1,8 +1,15 @@
 //! What every way of following changes has in common.
 
 use serde_json::Value;
+use url::form_urlencoded::byte_serialize;
 
 use super::{Change, Entry, TestServer, soon};
+
+/// The query parameter that lets pass what `filter` matches.
+pub(crate) fn matching(filter: &Value) -> String {
+    let encoded: String = byte_serialize(filter.to_string().as_bytes()).collect();
+    format!("match={encoded}")
+}
 
 /// What a subscriber is told.
 #[derive(Clone, Debug)]

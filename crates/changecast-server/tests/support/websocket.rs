@@ -10,14 +10,14 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http::Head;
-use super::ndjson::{query_since, topics_of};
+use super::ndjson::{query_since, selection_of};
 use super::{Connection, Message, Subscriber, TestServer, soon};
 
 /// A client of `/ws` or `/socket`.
 pub(crate) struct WsClient {
     socket: WebSocketStream<TcpStream>,
     pub(crate) response: Response,
-    topics: String,
+    selection: String,
     last_id: Option<String>,
     /// Why the server closed, once it has.
     pub(crate) closed: Option<CloseFrame>,
@@ -37,8 +37,9 @@ impl WsClient {
         let stream = TcpStream::connect(server.address()).await.expect("the server listens");
         let handshake = soon("the handshake", client_async(request, stream)).await;
         let (socket, response) = handshake.expect("the server lets it in");
-        let topics = path.split_once('?').map_or_else(String::new, |(_, query)| topics_of(query));
-        Self { socket, response, topics, last_id: None, closed: None }
+        let selection =
+            path.split_once('?').map_or_else(String::new, |(_, query)| selection_of(query));
+        Self { socket, response, selection, last_id: None, closed: None }
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
@@ -77,7 +78,7 @@ impl Subscriber for WsClient {
     }
 
     async fn come_back(self, server: &TestServer) -> Self {
-        Self::follow(server, &query_since(&self.topics, self.last_id.as_deref())).await
+        Self::follow(server, &query_since(&self.selection, self.last_id.as_deref())).await
     }
 
     async fn message(&mut self) -> Option<Message> {
