@@ -122,7 +122,7 @@ async fn g2_a_gap_passes_every_filter() {
     server.insert_numbers(1..=2).await;
     client.change().await;
     server.other_program().insert_numbers_at_once(3..=100);
-    server.metric_becomes("changecast_source_changes_total{source=\"test\"}", "100").await;
+    server.metric_becomes("changecast_source_changes_total{source=\"test\"}", 100).await;
     let mut client = client.come_back(&server).await;
     client.hello().await;
     assert_eq!(client.gap().await["scope"], "log");

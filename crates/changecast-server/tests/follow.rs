@@ -185,10 +185,7 @@ async fn g8_a_thousand_who_come_back_read_the_log_once() {
     while let Some(seen) = clients.join_next().await {
         assert_eq!(seen.expect("no panic"), 3_000);
     }
-    let metrics = server.get("/metrics").await.text().await.expect("metrics");
-    let pages =
-        metrics.lines().find_map(|line| line.strip_prefix("changecast_log_pages_read_total "));
-    let pages: u64 = pages.expect("the metric").parse().expect("a number");
+    let pages = server.metric("changecast_log_pages_read_total").await.expect("the metric");
     // Three thousand entries fill three pages; one more may be read where two meet.
     assert!((3..=6).contains(&pages), "{pages} pages for a thousand subscribers");
 }
@@ -211,9 +208,7 @@ async fn g10_clients_that_never_read_do_not_grow_the_server() {
     }
     let seen = reader.changes_until(|entry| entry.change.document()["n"] == 500).await;
     assert_eq!(seen.len(), 500, "who reads gets all of it");
-    let metrics = server.get("/metrics").await.text().await.expect("metrics");
-    let held = metrics.lines().find_map(|line| line.strip_prefix("changecast_held_bytes "));
-    let held: usize = held.expect("the metric").parse().expect("a number");
+    let held = server.metric("changecast_held_bytes").await.expect("the metric");
     assert!(held <= 11 * (64 << 10) + (64 << 10), "{held} bytes held by eleven subscribers");
     for mut client in stalled {
         let seen = client.changes_until(|entry| entry.change.document()["n"] == 500).await;

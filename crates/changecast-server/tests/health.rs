@@ -188,30 +188,30 @@ async fn metrics_are_openmetrics() {
                 .any(|start| line.starts_with(start));
         assert!(is_comment || is_sample(line), "{line}");
     }
-    server.metric_becomes("changecast_source_changes_total{source=\"test\"}", "3").await;
-    server.metric_becomes("changecast_frames_delivered_total{transport=\"sse\"}", "3").await;
-    server.metric_becomes("changecast_log_entries", "3").await;
-    server.metric_becomes("changecast_source_up{source=\"test\"}", "1").await;
+    server.metric_becomes("changecast_source_changes_total{source=\"test\"}", 3).await;
+    server.metric_becomes("changecast_frames_delivered_total{transport=\"sse\"}", 3).await;
+    server.metric_becomes("changecast_log_entries", 3).await;
+    server.metric_becomes("changecast_source_up{source=\"test\"}", 1).await;
 }
 
 #[tokio::test]
 async fn s1_16_a_subscriber_that_leaves_is_noticed_without_a_change() {
     let server = TestServer::start().await;
     let gauge = |transport: &str| format!("changecast_subscribers{{transport=\"{transport}\"}}");
-    server.metric_becomes(&gauge("sse"), "0").await;
+    server.metric_becomes(&gauge("sse"), 0).await;
     let sse = SseClient::follow(&server, "").await;
     let another = SseClient::follow(&server, "topic=test.x").await;
     let ndjson = NdjsonClient::follow(&server, "").await;
     let ws = WsClient::follow(&server, "").await;
     let socket = WsClient::connect(&server, "/socket", &[]).await;
-    server.metric_becomes(&gauge("sse"), "2").await;
+    server.metric_becomes(&gauge("sse"), 2).await;
     for transport in ["ndjson", "websocket", "socket"] {
-        server.metric_becomes(&gauge(transport), "1").await;
+        server.metric_becomes(&gauge(transport), 1).await;
     }
     drop((sse, ndjson, ws, socket));
-    server.metric_becomes(&gauge("sse"), "1").await;
+    server.metric_becomes(&gauge("sse"), 1).await;
     drop(another);
     for transport in ["sse", "ndjson", "websocket", "socket"] {
-        server.metric_becomes(&gauge(transport), "0").await;
+        server.metric_becomes(&gauge(transport), 0).await;
     }
 }

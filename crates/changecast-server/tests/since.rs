@@ -142,7 +142,7 @@ async fn g2_an_id_of_another_log_is_a_gap_then_all_of_this_one() {
     check_gap(SseClient::follow(&server, &query).await, &server, "another log", 1).await;
     check_gap(NdjsonClient::follow(&server, &query).await, &server, "another log", 1).await;
     check_gap(WsClient::follow(&server, &query).await, &server, "another log", 1).await;
-    server.metric_becomes("changecast_subscriber_gaps_total{transport=\"sse\"}", "2").await;
+    server.metric_becomes("changecast_subscriber_gaps_total{transport=\"sse\"}", 2).await;
 }
 
 #[tokio::test]

@@ -173,9 +173,9 @@ async fn a_client_that_goes_without_a_word_is_noticed() {
     let server = TestServer::start().await;
     let gauge = "changecast_subscribers{transport=\"websocket\"}";
     let client = WsClient::follow(&server, "").await;
-    server.metric_becomes(gauge, "1").await;
+    server.metric_becomes(gauge, 1).await;
     drop(client);
-    server.metric_becomes(gauge, "0").await;
+    server.metric_becomes(gauge, 0).await;
 }
 
 #[tokio::test]

@@ -266,7 +266,7 @@ async fn s1_17_head_of_events_answers_and_leaves_no_subscriber() {
         assert_eq!(answer.head.status, 200);
         assert_eq!(answer.head.header("content-type"), Some("text/event-stream"));
     }
-    server.metric_becomes("changecast_subscribers{transport=\"sse\"}", "0").await;
+    server.metric_becomes("changecast_subscribers{transport=\"sse\"}", 0).await;
     assert!(server.terminate().await.success());
 }
 
@@ -277,7 +277,7 @@ async fn s1_21_a_failed_handshake_leaves_no_subscriber() {
         assert_eq!(server.get("/ws").await.status(), StatusCode::BAD_REQUEST);
     }
     let _alive = WsClient::follow(&server, "").await;
-    server.metric_becomes("changecast_subscribers{transport=\"websocket\"}", "1").await;
+    server.metric_becomes("changecast_subscribers{transport=\"websocket\"}", 1).await;
 }
 
 #[tokio::test]

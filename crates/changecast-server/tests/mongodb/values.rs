@@ -45,8 +45,8 @@ async fn poison_values_are_carried_counted_and_followed_by_the_next_change() {
     assert_eq!(ws.change().await.change.document()["n"], 2);
     assert_eq!(socket.next_json().await["fullDocument"]["n"], 2);
     let sample = |name| format!("changecast_source_{name}_total{{source=\"{}\"}}", database.name());
-    server.metric_becomes(&sample("replaced_text"), "2").await;
-    server.metric_becomes(&sample("changes"), "2").await;
+    server.metric_becomes(&sample("replaced_text"), 2).await;
+    server.metric_becomes(&sample("changes"), 2).await;
 }
 
 const MARKUP: [&str; 6] = [

@@ -159,18 +159,17 @@ impl TestServer {
         status
     }
 
+    /// The sample called `name` (with its labels) in `/metrics`, if there is one.
+    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
+        let metrics = self.get("/metrics").await.text().await.expect("text");
+        let sample = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        sample.map(|value| value.parse().expect("a whole number"))
+    }
+
     /// Asks for `/metrics` until the sample called `name` (with its labels) is `expected`.
-    pub(crate) async fn metric_becomes(&self, name: &str, expected: &str) {
-        let line = format!("{name} {expected}");
-        let becoming = async {
-            loop {
-                let metrics = self.get("/metrics").await.text().await.expect("text");
-                if metrics.lines().any(|candidate| candidate == line) {
-                    return;
-                }
-            }
-        };
-        soon(&line, becoming).await;
+    pub(crate) async fn metric_becomes(&self, name: &str, expected: u64) {
+        let becoming = async { while self.metric(name).await != Some(expected) {} };
+        soon(&format!("{name} {expected}"), becoming).await;
     }
 
     // ── Its end, and its next life ─────────────────────────────────────────────────────────────
