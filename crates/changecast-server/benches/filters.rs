@@ -39,7 +39,7 @@ fn main() -> Result<()> {
 async fn bench() -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "changes of {} bytes, {CHANGES_PER_APPEND} an append\n", event(1).len())?;
-    writeln!(out, "{:<28}{:>12}{:>8}{:>16}", "", "changes/s", "ratio", "µs per change")?;
+    writeln!(out, "{:<28}{:>12}{:>9}{:>16}", "", "changes/s", "ratio", "µs per change")?;
     let base = round(&[], CHANGES).await?;
     report("no filter", base, base)?;
     for count in [1, 100, USERS] {
@@ -59,7 +59,7 @@ async fn bench() -> Result<()> {
 
 fn report(what: &str, per_second: f64, base: f64) -> Result<()> {
     let (ratio, micros) = (per_second / base, 1e6 / per_second);
-    writeln!(std::io::stdout(), "{what:<28}{per_second:>12.0}{ratio:>8.2}{micros:>16.1}")?;
+    writeln!(std::io::stdout(), "{what:<28}{per_second:>12.0}{ratio:>9.4}{micros:>16.1}")?;
     Ok(())
 }
 
