@@ -102,6 +102,12 @@ struct SourceTable {
     pipeline: Option<String>,
     full_document: Option<String>,
     full_document_before_change: Option<String>,
+    #[serde(default)]
+    stream: Vec<String>,
+    #[serde(default)]
+    channel: Vec<String>,
+    #[serde(default)]
+    keyspace: Vec<String>,
 }
 
 impl Config {
@@ -197,13 +203,21 @@ impl SourceTable {
         for (key, value) in singles {
             options.extend_pairs(value.iter().map(|value| (key, value)));
         }
-        options.extend_pairs(self.collection.iter().map(|name| ("collection", name)));
+        let lists = [
+            ("collection", &self.collection),
+            ("stream", &self.stream),
+            ("channel", &self.channel),
+            ("keyspace", &self.keyspace),
+        ];
+        for (key, values) in lists {
+            options.extend_pairs(values.iter().map(|value| (key, value)));
+        }
         let options = options.finish();
         if options.is_empty() {
             return Ok(self.url.clone());
         }
         let has_path = self.url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
-        if !has_path {
+        if !has_path && self.url.starts_with("mongodb") {
             return Err(Failure::Configuration(
                 "a source's url lacks the database: write mongodb://host/database".into(),
             ));

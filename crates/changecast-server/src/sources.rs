@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use changecast::source::mongodb::{MongoConfig, MongoSource, Scope};
+use changecast::source::redis::{RedisConfig, RedisSource, Watched};
 use changecast::source::sqlite::SqliteStore;
 use changecast::source::{Source, SourceError};
 use changecast::telemetry::Telemetry;
@@ -19,6 +20,7 @@ const EMBEDDED_NAME: &str = "test";
 pub(crate) enum SourceConfig {
     Embedded,
     Mongo(MongoConfig),
+    Redis(RedisConfig),
 }
 
 impl SourceConfig {
@@ -29,8 +31,13 @@ impl SourceConfig {
             Some("mongodb" | "mongodb+srv") => {
                 Self::mongo(MongoConfig::from_url(url).map_err(configuration)?)
             }
+            Some("redis" | "rediss" | "redis+unix" | "valkey" | "valkeys") => {
+                let config = RedisConfig::from_url(url).map_err(configuration)?;
+                RedisSource::new(config.clone(), Arc::default()).map_err(configuration)?;
+                Ok(Self::Redis(config))
+            }
             Some(scheme) => Err(Failure::Configuration(format!(
-                "--source cannot watch {scheme}://: it takes mongodb://"
+                "--source cannot watch {scheme}://: it takes mongodb:// and redis://"
             ))),
             None => Err(Failure::Configuration(
                 "--source takes a URL such as mongodb://localhost/shop?collection=orders".into(),
@@ -73,6 +80,7 @@ impl SourceConfig {
         match self {
             Self::Embedded => EMBEDDED_NAME,
             Self::Mongo(config) => &config.name,
+            Self::Redis(config) => &config.name,
         }
     }
 
@@ -88,6 +96,17 @@ impl SourceConfig {
                     _ => "*".to_owned(),
                 };
                 format!("MongoDB, {}.{collections}", config.database)
+            }
+            Self::Redis(config) => {
+                let watched = match &config.watched {
+                    Watched::Streams(streams) => format!("streams {}", streams.join(", ")),
+                    Watched::Live { channels, keys } => {
+                        let all: Vec<_> = channels.iter().chain(keys).map(String::as_str).collect();
+                        format!("{}, only while it runs", all.join(", "))
+                    }
+                    _ => "*".to_owned(),
+                };
+                format!("Redis at {}, {watched}", config.address())
             }
         }
     }
@@ -105,6 +124,10 @@ impl SourceConfig {
             }
             Self::Mongo(config) => {
                 let source = MongoSource::new(config, Arc::clone(telemetry));
+                Arc::new(source.map_err(configuration)?)
+            }
+            Self::Redis(config) => {
+                let source = RedisSource::new(config, Arc::clone(telemetry));
                 Arc::new(source.map_err(configuration)?)
             }
         })

@@ -161,6 +161,22 @@ pub const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 /// How often the file is asked whether another process has committed: 1.5 µs each time.
 pub const DATA_VERSION_EVERY: Duration = Duration::from_millis(5);
 
+/// Streams, channels and patterns in one Redis source: each is named in every position.
+pub const REDIS_WATCHED_MAX: usize = 100;
+
+/// How long Redis may take to answer what it can answer at once; a server that hangs is noticed so.
+pub const REDIS_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long Redis waits for an entry before it answers that there is none: then what has been
+/// trimmed or deleted is looked at, too.
+pub const REDIS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Entries of a stream in the first read, before their size is known.
+pub const REDIS_FIRST_COUNT: usize = 32;
+
+/// Members of a list, set or hash that is served as a document.
+pub const REDIS_MEMBERS_MAX: u64 = 10_000;
+
 // ── Documents ──────────────────────────────────────────────────────────────────────────────────
 
 /// Bytes of a document written over HTTP.

@@ -28,6 +28,9 @@ pub struct SourceStatus {
     /// What it watches.
     #[serde(serialize_with = "serialize_topics")]
     pub topics: TopicSet,
+    /// Whether it can be asked for what passed while nobody watched; what cannot is only live, and
+    /// has a gap for each such time.
+    pub replayable: bool,
     /// Where it stands.
     pub state: SourceState,
     /// Whether it ever had a position: from then on nothing is missed.

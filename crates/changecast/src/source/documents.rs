@@ -1,6 +1,7 @@
 //! Reading and writing single documents by key, beside watching them.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 /// A source's documents.
 #[async_trait]
@@ -10,6 +11,14 @@ pub trait Documents: Send + Sync + 'static {
     /// # Errors
     /// When the names are not valid, or the database fails.
     async fn get(&self, collection: &str, id: &str) -> Result<Option<String>, DocumentsError>;
+
+    /// The document in the form in which it is served; by default that is [`get`](Self::get)'s JSON.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    async fn read(&self, collection: &str, id: &str) -> Result<Option<Content>, DocumentsError> {
+        Ok(self.get(collection, id).await?.map(Content::json))
+    }
 
     /// Does `write` and returns once it is durable.
     ///
@@ -21,6 +30,31 @@ pub trait Documents: Send + Sync + 'static {
         id: &str,
         write: Write,
     ) -> Result<Written, DocumentsError>;
+}
+
+/// A document as it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
+impl Content {
+    const JSON: &str = "application/json; charset=UTF-8";
+
+    /// A JSON text.
+    #[must_use]
+    pub fn json(text: String) -> Self {
+        Self { content_type: Self::JSON, body: text.into() }
+    }
+
+    /// Whether it is JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.content_type == Self::JSON
+    }
 }
 
 /// What to do with a document.

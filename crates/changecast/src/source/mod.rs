@@ -10,6 +10,8 @@ mod error;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod options;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod runner;
 pub mod sqlite;
 mod stream;
@@ -24,7 +26,7 @@ use async_trait::async_trait;
 use crate::model::{Position, TopicSet};
 
 pub use delivery::{Delivery, DeliverySender};
-pub use documents::{Documents, DocumentsError, Write, Written};
+pub use documents::{Content, Documents, DocumentsError, Write, Written};
 pub use error::{Remedy, SourceError};
 pub use options::{FullDocument, FullDocumentBeforeChange, OperationTime, WatchOptions};
 pub use runner::start;
@@ -41,6 +43,12 @@ pub trait Source: Send + Sync + 'static {
 
     /// What it watches.
     fn topics(&self) -> TopicSet;
+
+    /// Whether it can be asked for what passed while nobody watched. What cannot is only live: each
+    /// time that nobody watched becomes a gap.
+    fn is_replayable(&self) -> bool {
+        true
+    }
 
     /// Opens a stream of changes, eagerly: once this returns, the stream's place in the database's
     /// history is fixed, and every later change will come.

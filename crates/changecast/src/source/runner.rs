@@ -76,6 +76,7 @@ impl Runner {
             name: Arc::clone(self.source.name()),
             kind: self.source.kind(),
             topics: self.source.topics(),
+            replayable: self.source.is_replayable(),
             state: SourceState::Connecting,
             positioned,
             error: None,

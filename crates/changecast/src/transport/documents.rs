@@ -33,10 +33,10 @@ pub(super) async fn get(
     Path((source, collection, id)): Key,
 ) -> Result<Response, Problem> {
     let documents = open(&app, &source, DocumentsMode::Read)?;
-    match documents.get(&collection, &id).await? {
+    match documents.read(&collection, &id).await? {
         Some(document) => {
-            let content_type = (header::CONTENT_TYPE, "application/json; charset=UTF-8");
-            Ok(([content_type, (header::CACHE_CONTROL, "no-store")], document).into_response())
+            let content_type = (header::CONTENT_TYPE, document.content_type);
+            Ok(([content_type, (header::CACHE_CONTROL, "no-store")], document.body).into_response())
         }
         None => Err(missing(&source, &collection, &id)),
     }

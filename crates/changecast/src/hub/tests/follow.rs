@@ -179,6 +179,7 @@ fn status(name: &str, state: SourceState) -> SourceStatus {
     SourceStatus {
         name: name.into(),
         kind: "test",
+        replayable: true,
         topics: topics(&format!("{name}.*")),
         state,
         positioned: false,

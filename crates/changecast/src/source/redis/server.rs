@@ -1,0 +1,101 @@
+//! Connections to one Redis server, each with its own patience.
+//!
+//! The client's own time-out is off: a read that waits for a change may take as long as it was told
+//! to. Every request here has a limit of its own instead, so that a server that hangs is noticed.
+
+use std::future::Future;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisResult, Value};
+use tokio::time::timeout;
+
+use super::config::RedisConfig;
+use super::errors::Explainer;
+use crate::limits;
+use crate::source::SourceError;
+
+/// One server; nothing is connected yet.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) client: Client,
+    pub(super) explainer: Explainer,
+}
+
+impl Server {
+    pub(super) fn new(config: &RedisConfig) -> Result<Self, SourceError> {
+        let explainer = Explainer { address: config.address() };
+        let client = Client::open(config.connection.clone());
+        let client = client.map_err(|error| explainer.explain(&error))?;
+        Ok(Self { client, explainer })
+    }
+
+    /// A connection of one's own.
+    pub(super) async fn connect(&self) -> Result<Link, SourceError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(limits::REDIS_ANSWER_TIMEOUT))
+            .set_response_timeout(None);
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connection = self.within(limits::REDIS_ANSWER_TIMEOUT, connecting).await?;
+        Ok(Link { connection, server: self.clone() })
+    }
+
+    /// What comes within `limit`, or why it did not.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        asking: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, SourceError> {
+        match timeout(limit, asking).await {
+            Ok(answer) => answer.map_err(|error| self.explainer.explain(&error)),
+            Err(_) => Err(self.explainer.silent()),
+        }
+    }
+}
+
+/// One connection. Dropping it ends whatever it waits for, on the server too.
+pub(super) struct Link {
+    connection: MultiplexedConnection,
+    pub(super) server: Server,
+}
+
+impl Link {
+    /// Asks one thing, which the server may take `pause` to answer.
+    pub(super) async fn ask(
+        &mut self,
+        command: &Cmd,
+        pause: Duration,
+    ) -> Result<Value, SourceError> {
+        let asking = async {
+            let answer = self.connection.send_packed_command(command).await?;
+            answer.extract_error()
+        };
+        self.server.within(pause + limits::REDIS_ANSWER_TIMEOUT, asking).await
+    }
+
+    /// Asks several things of one moment: nobody's command comes in between. An answer may be an
+    /// error, of that command alone.
+    pub(super) async fn ask_at_once(
+        &mut self,
+        commands: impl IntoIterator<Item = Cmd>,
+    ) -> Result<Vec<Value>, SourceError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("MULTI");
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        pipeline.cmd("EXEC");
+        let count = pipeline.cmd_iter().count();
+        let asking = self.connection.send_packed_commands(&pipeline, 0, count);
+        let mut answers = self.server.within(limits::REDIS_ANSWER_TIMEOUT, asking).await?;
+        let outcome = answers.pop();
+        // A command that is refused before all have been queued says why; EXEC only that one was.
+        for queued in answers {
+            queued.extract_error().map_err(|error| self.server.explainer.explain(&error))?;
+        }
+        match outcome {
+            Some(Value::Array(outcome)) => Ok(outcome),
+            _ => Err(self.server.explainer.senseless("EXEC")),
+        }
+    }
+}
