@@ -22,6 +22,7 @@ mod logging;
 mod loss;
 mod mongodb;
 mod page;
+mod redis;
 mod restart;
 mod resume;
 mod retention;

@@ -62,12 +62,9 @@ impl Follower {
             {
                 Some(place) => {
                     place.check(state, None).map_err(|why| lost(key, &why))?;
-                    let is_same = identity.is(stored.as_ref().and_then(|s| s.server.as_deref()));
-                    if !is_same && !has_entry(&mut link, key, place).await? {
-                        return Err(lost(
-                            key,
-                            "another server answers, and what was read last is not there",
-                        ));
+                    if !has_entry(&mut link, key, place).await? {
+                        let server = stored.as_ref().and_then(|stored| stored.server.as_deref());
+                        check_absent(state, identity.is(server)).map_err(|why| lost(key, why))?;
                     }
                     place
                 }
@@ -270,6 +267,17 @@ async fn has_entry(link: &mut Link, key: &str, place: Place) -> Result<bool, Sou
     let range = cmd("XRANGE").arg(key).arg(&id).arg(&id).to_owned();
     let answer = link.ask(&range, Duration::ZERO).await?;
     Ok(reply::entries_of(answer).is_some_and(|entries| !entries.is_empty()))
+}
+
+/// What was read last may have been trimmed or deleted since; then something is gone.
+fn check_absent(state: Option<StreamState>, is_same_server: bool) -> Result<(), &'static str> {
+    if state.is_none_or(|state| state.added == state.length) {
+        return Err("it took another course: made anew, restored, or another server's");
+    }
+    if !is_same_server {
+        return Err("another server answers, and what was read last is not there");
+    }
+    Ok(())
 }
 
 fn lost(key: &str, why: &str) -> SourceError {

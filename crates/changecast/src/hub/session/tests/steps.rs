@@ -1,5 +1,6 @@
 //! Single steps, one behaviour each; `random.rs` mixes them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{epoch, id, jitter, quiet_at};
@@ -26,7 +27,7 @@ fn following(seq: u64) -> (Session, Surroundings) {
         &around,
     );
     let Step::Say(Control::Hello(hello)) = session.step(&around) else { panic!("hello first") };
-    assert_eq!(hello.waiting, ["shop".into()]);
+    assert_eq!(hello.waiting, [Arc::<str>::from("shop")]);
     assert_eq!(hello.retry, jitter().retry);
     (session, around)
 }

@@ -1,5 +1,7 @@
 //! What is stored, when, and in which order with the acknowledgement (G4, G7).
 
+use std::sync::Arc;
+
 use crate::limits;
 use crate::model::SourceState;
 use crate::source::scripted::{Event, REST, Step, Watch};
@@ -134,5 +136,5 @@ async fn a_source_is_on_the_board_before_its_runner_runs() {
     let status = running.status();
     assert_eq!((&*status.name, status.kind), ("shop", "scripted"));
     assert_eq!((status.state, status.positioned), (SourceState::Connecting, false));
-    assert_eq!(running.board.waiting(&status.topics), ["shop".into()]);
+    assert_eq!(running.board.waiting(&status.topics), [Arc::<str>::from("shop")]);
 }

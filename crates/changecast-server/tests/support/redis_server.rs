@@ -1,0 +1,160 @@
+//! Real Redis servers: the shared one, and those of a test's own, to be killed, paused and started
+//! again.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use redis::{AsyncConnectionConfig, Value};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::until;
+
+/// The URL of the Redis that `scripts/services` runs.
+pub(crate) fn shared_redis() -> String {
+    of_services("CHANGECAST_TEST_REDIS")
+}
+
+fn of_services(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run `scripts/services up`, then `source .services/env`")
+    })
+}
+
+/// A Redis of a test's own, on a port and a directory that it keeps; ended when dropped.
+pub(crate) struct RedisServer {
+    child: Option<Child>,
+    port: u16,
+    directory: TempDir,
+    options: Vec<String>,
+}
+
+impl RedisServer {
+    /// What it is told is gone with it.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&["--appendonly", "no"]).await
+    }
+
+    /// What it has confirmed it still has after a crash.
+    pub(crate) async fn start_durable() -> Self {
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await
+    }
+
+    pub(crate) async fn start_with(options: &[&str]) -> Self {
+        let mut server = Self::absent(options);
+        server.start_again().await;
+        server
+    }
+
+    /// Known by its port only: it has yet to be started for the first time.
+    pub(crate) fn absent(options: &[&str]) -> Self {
+        let directory = tempfile::Builder::new().prefix("changecast-redis-").tempdir();
+        let directory = directory.expect("a temporary directory");
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self { child: None, port: free_port(), directory, options }
+    }
+
+    /// The URL without a login, up to the database.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// The URL for somebody who has to log in.
+    pub(crate) fn url_for(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port)
+    }
+
+    /// Runs one command, given as words.
+    pub(crate) async fn run(&self, words: &[&str]) -> Value {
+        run(&self.url(), words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Adds an entry with the field `n` to a stream; its id.
+    pub(crate) async fn add(&self, stream: &str, number: i64) -> String {
+        let id = self.run(&["XADD", stream, "*", "n", &number.to_string()]).await;
+        redis::from_redis_value(id).expect("an id")
+    }
+
+    pub(crate) async fn add_all(&self, stream: &str, numbers: std::ops::Range<i64>) {
+        for number in numbers {
+            self.add(stream, number).await;
+        }
+    }
+
+    // ── Its end, and its next life ─────────────────────────────────────────────────────────────
+
+    /// Ends it as a power cut does.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("the process is there");
+        child.wait().expect("a killed process ends");
+    }
+
+    /// Stops it in its tracks: its connections stay open, and nothing answers.
+    pub(crate) fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("the process is there");
+    }
+
+    pub(crate) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("the process is there");
+    }
+
+    /// Starts it on the same port and data; it answers when this returns.
+    pub(crate) async fn start_again(&mut self) {
+        let binary = of_services("CHANGECAST_TEST_REDIS_SERVER");
+        let output = File::create(self.directory.path().join("output")).expect("a file");
+        let mut command = Command::new(&binary);
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
+        command.arg("--dir").arg(self.directory.path()).args(&self.options);
+        command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(output).stderr(Stdio::null());
+        self.child = Some(command.spawn().unwrap_or_else(|error| panic!("{binary}: {error}")));
+        let url = self.url();
+        until("a Redis that answers", async || {
+            match run(&url, &["PING"]).await {
+                Ok(_) => true,
+                // It wants a login first, or has not read its data yet.
+                Err(error) => matches!(error.code(), Some("NOAUTH")),
+            }
+        })
+        .await;
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it runs"))
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Runs one command on a connection of its own.
+async fn run(url: &str, words: &[&str]) -> redis::RedisResult<Value> {
+    // A script may take longer than the client's half a second.
+    let patient = AsyncConnectionConfig::new().set_response_timeout(None);
+    let client = redis::Client::open(url)?;
+    let mut connection = client.get_multiplexed_async_connection_with_config(&patient).await?;
+    let (name, arguments) = words.split_first().expect("a command");
+    let mut command = redis::cmd(name);
+    for argument in arguments {
+        command.arg(argument);
+    }
+    command.query_async(&mut connection).await
+}
+
+/// Below the range that the system gives out by itself, and that of the other servers of tests.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 16_000 + u16::try_from(std::process::id() % 40).expect("small") * 100;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let mut candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    candidates.find(is_free).expect("endless")
+}
