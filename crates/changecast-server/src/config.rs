@@ -108,6 +108,10 @@ struct SourceTable {
     channel: Vec<String>,
     #[serde(default)]
     keyspace: Vec<String>,
+    topic: Option<String>,
+    every: Option<String>,
+    pointer: Option<String>,
+    allow_private: Option<bool>,
 }
 
 impl Config {
@@ -194,8 +198,13 @@ fn sources(given: &ServeArguments, file: &File) -> Result<Vec<SourceConfig>, Fai
 impl SourceTable {
     fn to_url(&self) -> Result<String, Failure> {
         let mut options = url::form_urlencoded::Serializer::new(String::new());
+        let allow_private = self.allow_private.map(|allowed| allowed.to_string());
         let singles = [
             ("name", &self.name),
+            ("topic", &self.topic),
+            ("every", &self.every),
+            ("pointer", &self.pointer),
+            ("allow_private", &allow_private),
             ("pipeline", &self.pipeline),
             ("full_document", &self.full_document),
             ("full_document_before_change", &self.full_document_before_change),

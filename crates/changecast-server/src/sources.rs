@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use changecast::source::http::{HttpConfig, HttpSource};
 use changecast::source::mongodb::{MongoConfig, MongoSource, Scope};
 use changecast::source::redis::{RedisConfig, RedisSource, Watched};
 use changecast::source::sqlite::SqliteStore;
@@ -21,6 +22,7 @@ pub(crate) enum SourceConfig {
     Embedded,
     Mongo(MongoConfig),
     Redis(RedisConfig),
+    Http(HttpConfig),
 }
 
 impl SourceConfig {
@@ -36,8 +38,11 @@ impl SourceConfig {
                 RedisSource::new(config.clone(), Arc::default()).map_err(configuration)?;
                 Ok(Self::Redis(config))
             }
+            Some("http" | "https") => {
+                Ok(Self::Http(HttpConfig::from_url(url).map_err(configuration)?))
+            }
             Some(scheme) => Err(Failure::Configuration(format!(
-                "--source cannot watch {scheme}://: it takes mongodb:// and redis://"
+                "--source cannot watch {scheme}://: it takes mongodb://, redis:// and https://"
             ))),
             None => Err(Failure::Configuration(
                 "--source takes a URL such as mongodb://localhost/shop?collection=orders".into(),
@@ -81,6 +86,7 @@ impl SourceConfig {
             Self::Embedded => EMBEDDED_NAME,
             Self::Mongo(config) => &config.name,
             Self::Redis(config) => &config.name,
+            Self::Http(config) => &config.name,
         }
     }
 
@@ -108,6 +114,7 @@ impl SourceConfig {
                 };
                 format!("Redis at {}, {watched}", config.address())
             }
+            Self::Http(config) => format!("{}, every {:?}", config.address(), config.every),
         }
     }
 
@@ -130,6 +137,7 @@ impl SourceConfig {
                 let source = RedisSource::new(config, Arc::clone(telemetry));
                 Arc::new(source.map_err(configuration)?)
             }
+            Self::Http(config) => Arc::new(HttpSource::new(config).map_err(configuration)?),
         })
     }
 }

@@ -18,6 +18,7 @@ mod filters;
 mod follow;
 mod guard;
 mod health;
+mod http_source;
 mod logging;
 mod loss;
 mod mongodb;

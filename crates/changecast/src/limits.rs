@@ -177,6 +177,36 @@ pub const REDIS_FIRST_COUNT: usize = 32;
 /// Members of a list, set or hash that is served as a document.
 pub const REDIS_MEMBERS_MAX: u64 = 10_000;
 
+/// How often an HTTP source asks, unless it is told otherwise.
+pub const HTTP_EVERY: Duration = Duration::from_secs(30);
+
+/// The shortest time between two questions: whoever needs less wants a stream.
+pub const HTTP_EVERY_MIN: Duration = Duration::from_millis(100);
+
+/// The longest.
+pub const HTTP_EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a reader who asks whether there is something gets an answer between two questions.
+pub const HTTP_ANSWER_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a server may take for everything: name, connection, redirects and body.
+pub const HTTP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long one of its addresses may take to accept a connection before the next one is tried.
+pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest time that a server may ask for by `Retry-After`.
+pub const HTTP_RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Redirects in a row.
+pub const HTTP_REDIRECTS_MAX: usize = 5;
+
+/// Bytes of an answer's headers.
+pub const HTTP_HEADER_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of an answer's body, before a pointer picks its part.
+pub const HTTP_BODY_BYTES_MAX: usize = 8 << 20;
+
 // ── Documents ──────────────────────────────────────────────────────────────────────────────────
 
 /// Bytes of a document written over HTTP.

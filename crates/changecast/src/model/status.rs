@@ -28,8 +28,7 @@ pub struct SourceStatus {
     /// What it watches.
     #[serde(serialize_with = "serialize_topics")]
     pub topics: TopicSet,
-    /// Whether it can be asked for what passed while nobody watched; what cannot is only live, and
-    /// has a gap for each such time.
+    /// Whether what passed while nobody watched still comes.
     pub replayable: bool,
     /// Where it stands.
     pub state: SourceState,

@@ -7,6 +7,8 @@ mod backoff;
 mod delivery;
 mod documents;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod options;
@@ -44,8 +46,8 @@ pub trait Source: Send + Sync + 'static {
     /// What it watches.
     fn topics(&self) -> TopicSet;
 
-    /// Whether it can be asked for what passed while nobody watched. What cannot is only live: each
-    /// time that nobody watched becomes a gap.
+    /// Whether what passed while nobody watched still comes. Where it does not, a gap tells of it,
+    /// unless the newest value is all that there ever is.
     fn is_replayable(&self) -> bool {
         true
     }

@@ -53,19 +53,17 @@ impl Follower {
         let mut link = server.connect().await?;
         let stored = options.token().map(Stored::read).transpose()?;
         let identity = Identity::ask(&mut link).await?;
-        let commands = keys.iter().map(|key| stream_info(key));
-        let states = link.ask_at_once(commands).await?;
         let mut streams = Vec::new();
-        for (key, state) in keys.iter().zip(states) {
-            let state = state_of(&link, state)?;
-            let place = match stored.as_ref().map(|stored| stored.place(key)).transpose()?.flatten()
-            {
+        for (key, (stored_place, state, is_there)) in
+            keys.iter().zip(ask_places(&mut link, keys, stored.as_ref()).await?)
+        {
+            let place = match stored_place {
                 Some(place) => {
-                    place.check(state, None).map_err(|why| lost(key, &why))?;
-                    if !has_entry(&mut link, key, place).await? {
-                        let server = stored.as_ref().and_then(|stored| stored.server.as_deref());
-                        check_absent(state, identity.is(server)).map_err(|why| lost(key, why))?;
-                    }
+                    let server = stored.as_ref().and_then(|stored| stored.server.as_deref());
+                    let checked = place.check(state, None).and_then(|()| {
+                        if is_there { Ok(()) } else { check_absent(state, identity.is(server)) }
+                    });
+                    checked.map_err(|why| lost(key, &why))?;
                     place
                 }
                 None => Place::after_all(state),
@@ -258,24 +256,41 @@ fn state_of(link: &Link, answer: Value) -> Result<Option<StreamState>, SourceErr
     })
 }
 
-/// Whether the entry that was read last is still there.
-async fn has_entry(link: &mut Link, key: &str, place: Place) -> Result<bool, SourceError> {
-    if place == Place::default() {
-        return Ok(true);
+/// What is known of a stream: where it has been read to, how it stands, and whether the entry that
+/// was read last is still there.
+type Known = (Option<Place>, Option<StreamState>, bool);
+
+async fn ask_places(
+    link: &mut Link,
+    keys: &[String],
+    stored: Option<&Stored>,
+) -> Result<Vec<Known>, SourceError> {
+    let place = |key: &String| stored.map(|stored| stored.place(key)).transpose();
+    let places: Vec<_> = keys.iter().map(place).collect::<Result<_, _>>()?;
+    let places: Vec<_> = places.into_iter().map(Option::flatten).collect();
+    let commands = keys.iter().zip(&places).flat_map(|(key, place)| {
+        let id = place.unwrap_or_default().id.to_string();
+        [stream_info(key), cmd("XRANGE").arg(key).arg(&id).arg(&id).to_owned()]
+    });
+    let mut answers = link.ask_at_once(commands).await?.into_iter();
+    let mut known = Vec::new();
+    for place in places {
+        let state = state_of(link, answers.next().unwrap_or_default())?;
+        let entries = reply::entries_of(answers.next().unwrap_or_default());
+        let is_there = place.unwrap_or_default() == Place::default()
+            || entries.is_some_and(|entries| !entries.is_empty());
+        known.push((place, state, is_there));
     }
-    let id = place.id.to_string();
-    let range = cmd("XRANGE").arg(key).arg(&id).arg(&id).to_owned();
-    let answer = link.ask(&range, Duration::ZERO).await?;
-    Ok(reply::entries_of(answer).is_some_and(|entries| !entries.is_empty()))
+    Ok(known)
 }
 
 /// What was read last may have been trimmed or deleted since; then something is gone.
-fn check_absent(state: Option<StreamState>, is_same_server: bool) -> Result<(), &'static str> {
+fn check_absent(state: Option<StreamState>, is_same_server: bool) -> Result<(), String> {
     if state.is_none_or(|state| state.added == state.length) {
-        return Err("it took another course: made anew, restored, or another server's");
+        return Err("it took another course: made anew, restored, or another server's".into());
     }
     if !is_same_server {
-        return Err("another server answers, and what was read last is not there");
+        return Err("another server answers, and what was read last is not there".into());
     }
     Ok(())
 }
