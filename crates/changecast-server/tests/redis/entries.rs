@@ -46,7 +46,7 @@ async fn any_bytes_are_carried() {
             "": "",
         })
     );
-    server.metric_becomes("changecast_source_replaced_text_total{source=\"shop\"}", "1").await;
+    server.metric_becomes("changecast_source_replaced_text_total{source=\"shop\"}", 1).await;
 }
 
 #[tokio::test]
