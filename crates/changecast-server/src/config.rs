@@ -99,6 +99,10 @@ struct SourceTable {
     name: Option<String>,
     #[serde(default)]
     collection: Vec<String>,
+    #[serde(default)]
+    table: Vec<String>,
+    slot: Option<String>,
+    publication: Option<String>,
     pipeline: Option<String>,
     full_document: Option<String>,
     full_document_before_change: Option<String>,
@@ -201,6 +205,8 @@ impl SourceTable {
         let allow_private = self.allow_private.map(|allowed| allowed.to_string());
         let singles = [
             ("name", &self.name),
+            ("slot", &self.slot),
+            ("publication", &self.publication),
             ("topic", &self.topic),
             ("every", &self.every),
             ("pointer", &self.pointer),
@@ -214,6 +220,7 @@ impl SourceTable {
         }
         let lists = [
             ("collection", &self.collection),
+            ("table", &self.table),
             ("stream", &self.stream),
             ("channel", &self.channel),
             ("keyspace", &self.keyspace),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use changecast::source::http::{HttpConfig, HttpSource};
 use changecast::source::mongodb::{MongoConfig, MongoSource, Scope};
+use changecast::source::postgres::{PostgresConfig, PostgresSource};
 use changecast::source::redis::{RedisConfig, RedisSource, Watched};
 use changecast::source::sqlite::SqliteStore;
 use changecast::source::{Source, SourceError};
@@ -21,6 +22,7 @@ const EMBEDDED_NAME: &str = "test";
 pub(crate) enum SourceConfig {
     Embedded,
     Mongo(MongoConfig),
+    Postgres(PostgresConfig),
     Redis(RedisConfig),
     Http(HttpConfig),
 }
@@ -41,8 +43,11 @@ impl SourceConfig {
             Some("http" | "https") => {
                 Ok(Self::Http(HttpConfig::from_url(url).map_err(configuration)?))
             }
+            Some("postgres" | "postgresql") => {
+                Ok(Self::Postgres(PostgresConfig::from_url(url).map_err(configuration)?))
+            }
             Some(scheme) => Err(Failure::Configuration(format!(
-                "--source cannot watch {scheme}://: it takes mongodb://, redis:// and https://"
+                "--source cannot watch {scheme}://: it takes mongodb://, postgres://, redis:// and https://"
             ))),
             None => Err(Failure::Configuration(
                 "--source takes a URL such as mongodb://localhost/shop?collection=orders".into(),
@@ -85,6 +90,7 @@ impl SourceConfig {
         match self {
             Self::Embedded => EMBEDDED_NAME,
             Self::Mongo(config) => &config.name,
+            Self::Postgres(config) => &config.name,
             Self::Redis(config) => &config.name,
             Self::Http(config) => &config.name,
         }
@@ -102,6 +108,9 @@ impl SourceConfig {
                     _ => "*".to_owned(),
                 };
                 format!("MongoDB, {}.{collections}", config.database)
+            }
+            Self::Postgres(config) => {
+                format!("PostgreSQL, {}: {}", config.database, config.describe_tables())
             }
             Self::Redis(config) => {
                 let watched = match &config.watched {
@@ -133,6 +142,7 @@ impl SourceConfig {
                 let source = MongoSource::new(config, Arc::clone(telemetry));
                 Arc::new(source.map_err(configuration)?)
             }
+            Self::Postgres(config) => Arc::new(PostgresSource::new(config, Arc::clone(telemetry))),
             Self::Redis(config) => {
                 let source = RedisSource::new(config, Arc::clone(telemetry));
                 Arc::new(source.map_err(configuration)?)

@@ -130,6 +130,31 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// Connections to one MongoDB: one for each stream that waits, and a few for questions between.
 pub const MONGO_CONNECTIONS_MAX: u32 = 1024;
 
+/// How long connecting to PostgreSQL and logging in may take, each.
+pub const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long PostgreSQL may take for one answer; longer than it takes to give up by itself.
+pub const POSTGRES_QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of one message of PostgreSQL: it can make none that is larger.
+pub const POSTGRES_MESSAGE_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes of a row, above which its largest values are left out: as JSON it may become six times
+/// as large, and come twice in one event.
+pub const POSTGRES_ROW_BYTES_MAX: usize = 7 << 20;
+
+/// Bytes of the values that are kept then.
+pub const POSTGRES_VALUE_BYTES_MAX: usize = 64 << 10;
+
+/// How often PostgreSQL is told what is durable, if that is news.
+pub const POSTGRES_STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// How long PostgreSQL may be silent: it asks every 15 s whether we are there.
+pub const POSTGRES_SILENCE_MAX: Duration = Duration::from_secs(45);
+
+/// How often a quiet stream looks whether something else wants to be done.
+pub const POSTGRES_LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// How often a stream is opened again where it was, one time after the other, without an answer in
 /// between: then it counts as broken. The waits between are those of every retry.
 pub const RESUMES_MAX: u32 = 4;

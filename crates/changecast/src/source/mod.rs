@@ -12,6 +12,8 @@ pub mod http;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod options;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod runner;
