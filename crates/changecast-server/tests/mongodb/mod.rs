@@ -29,17 +29,17 @@ use crate::support::{
 };
 
 /// How long a test waits for the end of something that has many parts.
-const LONG_PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(180);
 
 /// A test's own database.
-pub(super) struct TestDatabase {
-    database: Database,
-    uri: String,
+pub(crate) struct TestDatabase {
+    pub(crate) database: Database,
+    pub(crate) uri: String,
 }
 
 impl TestDatabase {
     /// In the shared mongod.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let uri = shared_mongo();
         let client = Client::with_uri_str(&uri).await.expect("a client");
         let bed = Self::of(client, uri);
@@ -49,7 +49,7 @@ impl TestDatabase {
     }
 
     /// In a mongod of the test's own, be it there or not.
-    async fn on(mongod: &Mongod) -> Self {
+    pub(crate) async fn on(mongod: &Mongod) -> Self {
         Self::of(mongod.client().await, mongod.uri())
     }
 
@@ -65,12 +65,12 @@ impl TestDatabase {
         self.database.name()
     }
 
-    fn collection(&self, name: &str) -> Collection<Document> {
+    pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
         self.database.collection(name)
     }
 
     /// The collection that most tests watch.
-    fn items(&self) -> Collection<Document> {
+    pub(crate) fn items(&self) -> Collection<Document> {
         self.collection("items")
     }
 
@@ -79,7 +79,7 @@ impl TestDatabase {
     }
 
     /// `<database>.<collection>`.
-    fn namespace(&self, collection: &str) -> String {
+    pub(crate) fn namespace(&self, collection: &str) -> String {
         format!("{}.{collection}", self.name())
     }
 
@@ -100,7 +100,7 @@ impl TestDatabase {
     }
 
     /// Inserts documents `{"n": number}` into `items`, one after the other.
-    async fn insert_numbers(&self, numbers: Range<i64>) {
+    pub(crate) async fn insert_numbers(&self, numbers: Range<i64>) {
         for number in numbers {
             insert_surely(&self.items(), &numbered(number)).await;
         }
@@ -112,20 +112,20 @@ fn arguments<'a>(uri: &'a str, namespaces: &'a [String]) -> Vec<&'a str> {
     ["--mongo", uri].into_iter().chain(namespaces).collect()
 }
 
-fn numbered(number: i64) -> Document {
+pub(crate) fn numbered(number: i64) -> Document {
     doc! { "_id": number, "n": number }
 }
 
 /// What a subscriber was told, news of sources apart from changes.
 #[derive(Debug, Default)]
-struct Told {
-    changes: Vec<Entry>,
+pub(crate) struct Told {
+    pub(crate) changes: Vec<Entry>,
     /// The data of `source` messages.
-    news: Vec<Value>,
+    pub(crate) news: Vec<Value>,
 }
 
 impl Told {
-    fn numbers(&self) -> Vec<i64> {
+    pub(crate) fn numbers(&self) -> Vec<i64> {
         numbers(&self.changes)
     }
 
@@ -136,12 +136,12 @@ impl Told {
 }
 
 /// Follows up to the document with this number; a gap on the way is a failure.
-async fn told_until<S: Subscriber>(client: &mut S, last: i64) -> Told {
+pub(crate) async fn told_until<S: Subscriber>(client: &mut S, last: i64) -> Told {
     told_until_change(client, |entry| entry.change.document()["n"] == last).await
 }
 
 /// Follows up to the change that `is_last`; a gap on the way is a failure.
-async fn told_until_change<S: Subscriber>(
+pub(crate) async fn told_until_change<S: Subscriber>(
     client: &mut S,
     is_last: impl Fn(&Entry) -> bool,
 ) -> Told {
@@ -168,7 +168,7 @@ async fn told_until_change<S: Subscriber>(
 }
 
 /// Waits for news of a source in this state, and returns them.
-async fn news_of<S: Subscriber>(client: &mut S, state: &str) -> Value {
+pub(crate) async fn news_of<S: Subscriber>(client: &mut S, state: &str) -> Value {
     let waiting = async {
         loop {
             let news = client.control("source").await.data;

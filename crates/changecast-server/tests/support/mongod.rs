@@ -33,7 +33,7 @@ pub(crate) fn shared_mongo() -> String {
     of_services("CHANGECAST_TEST_MONGO")
 }
 
-fn of_services(variable: &str) -> String {
+pub(super) fn of_services(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: run `scripts/services up`, then `source .services/env`")
     })
@@ -290,7 +290,7 @@ fn code_of(error: &mongodb::error::Error) -> Option<i32> {
 
 /// Below the range that the system gives out by itself, so that nobody comes to sit on it while
 /// its mongod is down.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 30_000 + u16::try_from(std::process::id() % 80).expect("small") * 25;
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();

@@ -50,6 +50,15 @@ impl Process {
         status
     }
 
+    /// The most memory that it has held: mebibytes.
+    pub(crate) fn memory_peak_mib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid.as_raw_nonzero());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kibibytes.and_then(|text| text.trim().parse::<u64>().ok()).expect("a number") / 1024
+    }
+
     pub(crate) fn stdout(&self) -> String {
         self.stdout.borrow().clone()
     }

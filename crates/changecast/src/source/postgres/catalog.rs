@@ -60,8 +60,7 @@ impl Control {
         let silent = |_| Failure::Broken("no answer".into());
         let connected = connecting.await.map_err(silent);
         let connected = connected.and_then(|connected| connected.map_err(Failure::from));
-        let (client, connection) =
-            connected.map_err(|failure| explain(&self.config, failure))?;
+        let (client, connection) = connected.map_err(|failure| explain(&self.config, failure))?;
         // It ends with the client; whoever asks through it learns what went wrong.
         tokio::spawn(async move { drop(connection.await) });
         Ok(Arc::clone(kept.insert(Arc::new(client))))
@@ -86,7 +85,7 @@ impl Control {
     }
 
     /// The kind of a type that was made in the database.
-    async fn kind(&self, oid: u32) -> Result<Kind, SourceError> {
+    pub(super) async fn kind(&self, oid: u32) -> Result<Kind, SourceError> {
         let sql = "SELECT typtype = 'd', typbasetype, CASE WHEN typcategory = 'A' THEN typelem
              ELSE 0::oid END FROM pg_type WHERE oid = $1";
         let client = self.client().await?;

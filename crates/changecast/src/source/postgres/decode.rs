@@ -11,13 +11,32 @@ const COLUMNS_MAX: u16 = 1664;
 /// One message.
 #[derive(Debug, PartialEq)]
 pub(super) enum Message<'a> {
-    Begin { commit_lsn: u64, commit_micros: i64, xid: u32 },
-    Commit { commit_lsn: u64, end_lsn: u64 },
+    Begin {
+        commit_lsn: u64,
+        commit_micros: i64,
+        xid: u32,
+    },
+    Commit {
+        commit_lsn: u64,
+        end_lsn: u64,
+    },
     Relation(Relation<'a>),
-    Insert { relation: u32, new: Tuple<'a> },
-    Update { relation: u32, old: Option<Old<'a>>, new: Tuple<'a> },
-    Delete { relation: u32, old: Old<'a> },
-    Truncate { relations: Vec<u32> },
+    Insert {
+        relation: u32,
+        new: Tuple<'a>,
+    },
+    Update {
+        relation: u32,
+        old: Option<Old<'a>>,
+        new: Tuple<'a>,
+    },
+    Delete {
+        relation: u32,
+        old: Old<'a>,
+    },
+    Truncate {
+        relations: Vec<u32>,
+    },
     /// Says nothing that a change needs.
     Other,
 }

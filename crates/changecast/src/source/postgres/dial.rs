@@ -63,10 +63,11 @@ async fn connect(config: &PostgresConfig) -> Result<Box<dyn Socket>, SourceError
     let name = ServerName::try_from(config.host.clone())
         .map_err(|_| super::errors::invalid("source URL: the host is no name"))?;
     let connector = TlsConnector::from(Arc::new(client_config(config)?));
-    let encrypted = connector.connect(name, socket).await.map_err(|error| match error.get_ref() {
-        Some(cause) if cause.downcast_ref::<Error>().is_some() => bad_tls(config, cause),
-        _ => explain(config, error.into()),
-    })?;
+    let encrypted =
+        connector.connect(name, socket).await.map_err(|error| match error.get_ref() {
+            Some(cause) if cause.downcast_ref::<Error>().is_some() => bad_tls(config, cause),
+            _ => explain(config, error.into()),
+        })?;
     Ok(Box::new(encrypted))
 }
 
@@ -94,9 +95,7 @@ fn client_config(config: &PostgresConfig) -> Result<ClientConfig, SourceError> {
     let roots = Arc::new(roots(config)?);
     let verifies = matches!(config.tls, Tls::VerifyCa | Tls::VerifyFull);
     let chain = verifies
-        .then(|| {
-            WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()
-        })
+        .then(|| WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build())
         .transpose()
         .map_err(|error| bad(&error))?;
     let checks_name = config.tls == Tls::VerifyFull;

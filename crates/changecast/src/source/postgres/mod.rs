@@ -18,6 +18,7 @@ mod catalog;
 mod config;
 mod decode;
 mod dial;
+mod document_value;
 mod documents;
 mod errors;
 mod position;
@@ -26,9 +27,9 @@ mod scope;
 mod session;
 mod stream;
 mod table;
-mod values;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -138,8 +139,7 @@ impl Source for PostgresSource {
     }
 
     async fn acknowledge(&self, position: &Position) {
-        let durable =
-            Arc::clone(&self.durable.lock().unwrap_or_else(PoisonError::into_inner));
+        let durable = Arc::clone(&self.durable.lock().unwrap_or_else(PoisonError::into_inner));
         if let Ok((identity, place)) = position::read(position)
             && identity.system == durable.system
         {

@@ -1,0 +1,97 @@
+//! The slot: what it keeps, and what follows when it does not.
+
+use crate::mongodb::{news_of, told_until};
+use crate::support::{Postgres, PostgresDatabase, Subscriber, until};
+
+use super::{watched, watched_in_vain};
+
+#[tokio::test]
+async fn g7_only_what_is_durable_is_acknowledged_and_unwatched_writes_are_let_go() {
+    let database = PostgresDatabase::new().await;
+    let (_server, mut client) = watched(&database).await;
+    database.run("CREATE TABLE noise (id int PRIMARY KEY, text text)").await;
+    database.insert_numbers(0..5).await;
+    told_until(&mut client, 4).await;
+    database
+        .run("INSERT INTO noise SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i")
+        .await;
+    let written = database.ask("SELECT pg_current_wal_flush_lsn()").await.expect("a place");
+    let sql = format!(
+        "SELECT 1 FROM pg_replication_slots WHERE slot_name = '{}'
+         AND confirmed_flush_lsn >= '{written}'",
+        database.slot()
+    );
+    until("a slot that keeps nothing", async || database.ask(&sql).await.is_some()).await;
+    database.insert_numbers(5..6).await;
+    assert_eq!(told_until(&mut client, 5).await.numbers(), [5]);
+}
+
+#[tokio::test]
+async fn g2_a_dropped_slot_is_a_gap_and_followed_on() {
+    let database = PostgresDatabase::new().await;
+    let (mut server, mut client) = watched(&database).await;
+    database.insert_numbers(0..3).await;
+    told_until(&mut client, 2).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
+    let drop = format!("SELECT pg_drop_replication_slot('{}')", database.slot());
+    database.run_surely(&drop).await;
+    database.insert_numbers(3..6).await;
+    server.start_again().await;
+    let mut client = client.come_back(&server).await;
+    client.hello().await;
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("slot")), "{gap}");
+    database.insert_numbers(6..8).await;
+    assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
+}
+
+#[tokio::test]
+async fn g2_a_slot_that_was_moved_ahead_is_a_gap_and_no_silent_skip() {
+    let database = PostgresDatabase::new().await;
+    let (mut server, mut client) = watched(&database).await;
+    database.insert_numbers(0..3).await;
+    told_until(&mut client, 2).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
+    database.insert_numbers(3..6).await;
+    let advance = format!(
+        "SELECT pg_replication_slot_advance('{}', pg_current_wal_flush_lsn())",
+        database.slot()
+    );
+    database.run_surely(&advance).await;
+    server.start_again().await;
+    let mut client = client.come_back(&server).await;
+    client.hello().await;
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("ahead")), "{gap}");
+    database.insert_numbers(6..8).await;
+    assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
+}
+
+#[tokio::test]
+async fn g2_another_cluster_in_its_place_is_a_gap_and_followed_on() {
+    let postgres = Postgres::start().await;
+    let database = PostgresDatabase::on(&postgres).await;
+    let (_server, mut client) = watched(&database).await;
+    database.insert_numbers(0..3).await;
+    told_until(&mut client, 2).await;
+    postgres.replace().await;
+    let admin = format!("CREATE DATABASE {}", database.name);
+    database.run_in_other(&postgres.url("postgres"), &admin).await;
+    database.run_surely("CREATE TABLE IF NOT EXISTS items (id bigint PRIMARY KEY, n bigint)").await;
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("cluster")), "{gap}");
+    database.insert_numbers(6..8).await;
+    assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
+}
+
+#[tokio::test]
+async fn a_slot_of_another_kind_is_left_alone() {
+    let database = PostgresDatabase::new().await;
+    let slot = database.slot();
+    let make = format!("SELECT pg_create_logical_replication_slot('{slot}', 'test_decoding')");
+    database.run(&make).await;
+    let (_server, mut client) = watched_in_vain(&database.source("")).await;
+    super::failure(&mut client, "test_decoding", "slot=").await;
+    database.run(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
+    news_of(&mut client, "live").await;
+}

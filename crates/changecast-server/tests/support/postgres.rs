@@ -1,0 +1,261 @@
+//! Real PostgreSQL servers: the shared one, and those of a test's own, to be killed and started
+//! again.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+
+use super::mongod::{free_port, of_services, until};
+use super::soon;
+
+/// The URL of the server that `scripts/services` runs, without a database.
+fn shared_postgres() -> String {
+    of_services("CHANGECAST_TEST_POSTGRES")
+}
+
+/// A PostgreSQL of a test's own, on a port and a directory that it keeps; ended when dropped. The
+/// user `postgres` needs no password, others do.
+pub(crate) struct Postgres {
+    port: u16,
+    directory: TempDir,
+}
+
+impl Postgres {
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::Builder::new().prefix("changecast-postgres-").tempdir();
+        let directory = directory.expect("a temporary directory");
+        let everybody = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(directory.path(), everybody).expect("a directory for all");
+        let postgres = Self { port: free_port(), directory };
+        postgres.initialize();
+        postgres.start_again().await;
+        postgres
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// A new cluster, with an identity of its own.
+    fn initialize(&self) {
+        let mut initdb = self.command("initdb");
+        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]);
+        let output = initdb.arg("--pgdata").arg(self.data()).output().expect("initdb runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n\
+             wal_level = logical\nshared_buffers = 32MB\nfsync = off\n",
+            self.port
+        );
+        fs::write(self.data().join("postgresql.auto.conf"), settings).expect("a configuration");
+        let logins =
+            "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(self.data().join("pg_hba.conf"), logins).expect("a configuration");
+    }
+
+    /// PostgreSQL refuses to run as root: then it is another user's.
+    fn command(&self, program: &str) -> Command {
+        let binary = PathBuf::from(of_services("CHANGECAST_TEST_POSTGRES_BIN")).join(program);
+        let user = of_services("CHANGECAST_TEST_POSTGRES_USER");
+        let mut command = if user.is_empty() {
+            Command::new(binary)
+        } else {
+            let mut command = Command::new("setpriv");
+            let user = [format!("--reuid={user}"), format!("--regid={user}")];
+            command.args(user).arg("--clear-groups").arg(binary);
+            command
+        };
+        command.current_dir("/").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it on the same port and data; it takes writes when this returns.
+    pub(crate) async fn start_again(&self) {
+        let log = File::create(self.directory.path().join("log")).expect("a file");
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data());
+        let errors = log.try_clone().expect("a file");
+        let child = command.stdout(log).stderr(errors).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("PostgreSQL: {error}"));
+        let url = self.url("postgres");
+        until("a PostgreSQL that takes writes", async || {
+            let ended = child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "PostgreSQL ended: {}", self.log());
+            connect(&url).await.is_ok()
+        })
+        .await;
+        // Somebody has to take note of its end.
+        std::thread::spawn(move || child.wait());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it as a power cut does.
+    pub(crate) async fn kill(&self) {
+        let Some(pid) = self.pid() else { return };
+        // Its children notice, and end by themselves; a new one waits for them.
+        let _ = kill_process(pid, Signal::KILL);
+        until("the end of PostgreSQL", async || {
+            !PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero())).exists()
+        })
+        .await;
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Ends it, and puts another on its port that knows nothing of what was there.
+    pub(crate) async fn replace(&self) {
+        self.kill().await;
+        fs::remove_dir_all(self.data()).expect("the data can be removed");
+        self.initialize();
+        self.start_again().await;
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// For somebody who has to log in.
+    pub(crate) fn url_for(&self, user: &str, password: &str, database: &str) -> String {
+        format!("postgres://{user}:{password}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        Pid::from_raw(text.lines().next()?.parse().ok()?)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            // An immediate end; it may have ended by itself.
+            let _ = kill_process(pid, Signal::QUIT);
+        }
+    }
+}
+
+async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// A test's own database, and its own connection to it.
+pub(crate) struct PostgresDatabase {
+    pub(crate) name: String,
+    url: String,
+    client: tokio::sync::Mutex<Client>,
+}
+
+impl PostgresDatabase {
+    /// In the shared server.
+    pub(crate) async fn new() -> Self {
+        Self::at(|name| format!("{}/{name}", shared_postgres()), "").await
+    }
+
+    /// One that checks no text.
+    pub(crate) async fn new_ascii() -> Self {
+        let options = "ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+        Self::at(|name| format!("{}/{name}", shared_postgres()), options).await
+    }
+
+    /// In a server of the test's own.
+    pub(crate) async fn on(postgres: &Postgres) -> Self {
+        Self::at(|name| postgres.url(name), "").await
+    }
+
+    async fn at(url: impl Fn(&str) -> String, options: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e_{}_{number}_{now:x}", std::process::id());
+        let admin = soon("PostgreSQL", connect(&url("postgres"))).await;
+        let admin = admin.expect("PostgreSQL answers: run `scripts/services up`");
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name} {options}"))
+            .await
+            .expect("a database");
+        let url = url(&name);
+        let client = connect(&url).await.expect("a connection").into();
+        let database = Self { name, url, client };
+        database.run("CREATE TABLE items (id bigint PRIMARY KEY, n bigint)").await;
+        database
+    }
+
+    /// As a source that watches `items`, with more options.
+    pub(crate) fn source(&self, options: &str) -> String {
+        format!("{}?table=items{options}", self.url)
+    }
+
+    /// As a source with just these options.
+    pub(crate) fn source_with(&self, options: &str) -> String {
+        format!("{}?{options}", self.url)
+    }
+
+    /// The slot and the publication that changecast makes by itself.
+    pub(crate) fn slot(&self) -> String {
+        format!("changecast_{}", self.name)
+    }
+
+    pub(crate) async fn run(&self, sql: &str) {
+        let ran = self.client.lock().await.batch_execute(sql).await;
+        ran.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
+    }
+
+    /// On a connection to another database.
+    pub(crate) async fn run_in_other(&self, url: &str, sql: &str) {
+        let client = connect(url).await.expect("a connection");
+        client.batch_execute(sql).await.expect(sql);
+    }
+
+    /// The first column of the first row, as text.
+    pub(crate) async fn ask(&self, sql: &str) -> Option<String> {
+        let rows = self.client.lock().await.simple_query(sql).await.expect(sql);
+        rows.into_iter().find_map(|row| match row {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
+            _ => None,
+        })
+    }
+
+    /// Runs it once, however often the connection breaks meanwhile; once more does no harm.
+    pub(crate) async fn run_surely(&self, sql: &str) {
+        until(sql, async || {
+            let mut client = self.client.lock().await;
+            if client.is_closed()
+                && let Ok(anew) = connect(&self.url).await
+            {
+                *client = anew;
+            }
+            client.batch_execute(sql).await.is_ok()
+        })
+        .await;
+    }
+
+    /// Inserts the numbers, each in its transaction.
+    pub(crate) async fn insert_numbers(&self, numbers: std::ops::Range<i64>) {
+        for number in numbers {
+            let sql =
+                format!("INSERT INTO items VALUES ({number}, {number}) ON CONFLICT DO NOTHING");
+            self.run_surely(&sql).await;
+        }
+    }
+
+    /// All of them in one transaction.
+    pub(crate) async fn insert_numbers_at_once(&self, numbers: std::ops::Range<i64>) {
+        let (first, last) = (numbers.start, numbers.end - 1);
+        self.run_surely(&format!(
+            "INSERT INTO items SELECT n, n FROM generate_series({first}, {last}) n
+             ON CONFLICT DO NOTHING"
+        ))
+        .await;
+    }
+}
