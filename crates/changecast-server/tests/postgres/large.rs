@@ -56,5 +56,5 @@ async fn invalid_utf8_is_replaced_and_stops_nothing() {
     let event = client.change().await.change.0;
     assert_eq!(event["fullDocument"]["note"], "\u{fffd}A");
     let name = format!("changecast_source_replaced_text_total{{source=\"{}\"}}", database.name);
-    server.metric_becomes(&name, "1").await;
+    server.metric_becomes(&name, 1).await;
 }
