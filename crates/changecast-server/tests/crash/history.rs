@@ -113,13 +113,17 @@ impl History {
 fn fact_of(event: &Value) -> Option<Fact> {
     let name = event["ns"]["coll"].as_str()?;
     let collection = COLLECTIONS.iter().position(|known| *known == name)?;
-    let key = event["documentKey"]["_id"].as_str()?.strip_prefix('k')?.parse().ok()?;
+    let document = &event["fullDocument"];
+    // An entry of a stream has a key of its own, and tells of the document in its fields.
+    let key = document["key"].as_str().or(event["documentKey"]["_id"].as_str())?;
+    let key = key.strip_prefix('k')?.parse().ok()?;
     let version = match event["operationType"].as_str()? {
         "delete" => Fact::DELETED,
         "insert" | "update" | "replace" => {
-            let whole = &event["fullDocument"]["v"];
             let part = &event["updateDescription"]["updatedFields"]["v"];
-            u32::try_from(whole.as_u64().or(part.as_u64())?).ok()?
+            let whole =
+                document["v"].as_u64().or(document["v"].as_str().and_then(|v| v.parse().ok()));
+            u32::try_from(whole.or(part.as_u64())?).ok()?
         }
         _ => return None,
     };

@@ -9,7 +9,7 @@
 //! | file | is |
 //! |---|---|
 //! | `plan` | what happens in which round |
-//! | `rig`, `setup`, `server` | all that runs, and the faults |
+//! | `rig`, `setup`, `server`, `database` | all that runs, and the faults |
 //! | `script`, `store`, `writers`, `ledger` | who writes what where, and what has been committed |
 //! | `client`, `history` | who follows, and what they were told |
 //! | `checker`, `campaign` | the verdict |
@@ -20,6 +20,7 @@ mod campaign;
 mod checker;
 mod checker_tests;
 mod client;
+mod database;
 mod history;
 mod ledger;
 mod plan;
@@ -42,4 +43,14 @@ async fn embedded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mongodb() {
     run(Source::MongoDb, Options::from_env(25)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres() {
+    run(Source::Postgres, Options::from_env(25)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis() {
+    run(Source::Redis, Options::from_env(25)).await;
 }

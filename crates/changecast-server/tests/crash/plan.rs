@@ -87,27 +87,27 @@ impl Fault {
     }
 
     fn random(random: &mut Rng, source: Source) -> Self {
-        let is_mongo = source == Source::MongoDb;
+        let is_server = source.is_server();
         loop {
             return match random.u8(0..20) {
                 0..5 => Self::Kill { away: random.usize(0..30) },
                 5..7 => Self::KillTwice { millis: random.u64(0..150) },
-                7..12 => Self::failpoint(random, is_mongo),
+                7..12 => Self::failpoint(random, is_server),
                 12 => Self::Terminate { away: random.usize(0..30) },
                 13 => Self::Pause { millis: random.u64(10..400) },
                 14 => Self::Cut(Place::Clients),
                 15 | 16 => Self::half_open(random, Place::Clients),
-                17 if is_mongo => Self::KillDatabase,
-                18 if is_mongo => Self::Cut(Place::Database),
-                19 if is_mongo => Self::half_open(random, Place::Database),
+                17 if is_server => Self::KillDatabase,
+                18 if is_server => Self::Cut(Place::Database),
+                19 if is_server => Self::half_open(random, Place::Database),
                 // An embedded store is a file: there is nothing in between.
                 _ => continue,
             };
         }
     }
 
-    fn failpoint(random: &mut Rng, is_mongo: bool) -> Self {
-        let of_store = if is_mongo { &[][..] } else { &STORE_FAILPOINTS };
+    fn failpoint(random: &mut Rng, is_server: bool) -> Self {
+        let of_store = if is_server { &[][..] } else { &STORE_FAILPOINTS };
         let names: Vec<_> = FAILPOINTS.iter().chain(of_store).collect();
         Self::Failpoint { name: names[random.usize(0..names.len())], hit: random.u64(1..12) }
     }

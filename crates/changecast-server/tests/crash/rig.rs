@@ -7,16 +7,17 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::client::{Client, Transport, Wish};
+use super::database::Database;
 use super::history::History;
 use super::ledger::{COLLECTIONS, Fact, Ledger};
 use super::plan::{Fault, Place};
 use super::server::{Lives, Server};
-use super::setup::{MongodBehindProxy, clients, stores, wait, wait_for_source};
-use super::store::{open_file, read_file, read_mongo};
+use super::setup::{clients, stores, wait, wait_for_source};
+use super::store::file;
 use super::support::{Flow, PATIENCE, Proxy, soon};
 use super::writers::Writers;
 
-/// The source's name where it is MongoDB.
+/// The name of the database, and of the source, where it is a server.
 pub(crate) const DATABASE: &str = "crash";
 
 /// What the slow reader's link lets through in a tick.
@@ -25,6 +26,8 @@ const SLOW_BYTES: usize = 300;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     MongoDb,
+    Postgres,
+    Redis,
     Embedded,
 }
 
@@ -32,15 +35,25 @@ impl Source {
     /// The first part of its topics.
     fn name(self) -> &'static str {
         match self {
-            Self::MongoDb => DATABASE,
             Self::Embedded => "test",
+            _ => DATABASE,
         }
+    }
+
+    /// Whether it is a server, and not a file.
+    pub(crate) fn is_server(self) -> bool {
+        self != Self::Embedded
+    }
+
+    /// Whether the database orders all collections as one; Redis orders each stream by itself.
+    pub(crate) fn has_one_order(self) -> bool {
+        self != Self::Redis
     }
 }
 
 pub(crate) struct Rig {
     server: Mutex<Server>,
-    mongod: Option<MongodBehindProxy>,
+    database: Option<Database>,
     to_server: Proxy,
     /// The slow reader has a link of its own.
     slow_to_server: Proxy,
@@ -52,14 +65,9 @@ pub(crate) struct Rig {
 impl Rig {
     /// Everything runs, and every client is in, when this returns.
     pub(crate) async fn start(source: Source, seed: u64) -> Self {
-        let (mut server, mongod) = match source {
-            Source::Embedded => (Server::new(&[]), None),
-            Source::MongoDb => {
-                let mongod = MongodBehindProxy::start().await;
-                let uri = format!("mongodb://{}/?directConnection=true", mongod.proxy.address());
-                (Server::new(&["--mongo", &uri, "--ns", &format!("{DATABASE}.*")]), Some(mongod))
-            }
-        };
+        let database = Database::start(source).await;
+        let arguments = database.as_ref().map(Database::arguments).unwrap_or_default();
+        let mut server = Server::new(&arguments);
         server.start(None);
         let to_server = Proxy::to(server.address()).await;
         let slow_to_server = Proxy::to(server.address()).await;
@@ -68,9 +76,9 @@ impl Rig {
         wait("clients that are in", || clients.iter().all(Client::is_in)).await;
         wait_for_source(server.address()).await;
         let ledger = Ledger::default();
-        let writers = Writers::start(stores(&server, mongod.as_ref(), seed), &ledger);
+        let writers = Writers::start(stores(&server, database.as_ref(), seed).await, &ledger);
         let server = Mutex::new(server);
-        Self { server, mongod, to_server, slow_to_server, ledger, writers, clients }
+        Self { server, database, to_server, slow_to_server, ledger, writers, clients }
     }
 
     /// Another client, which wants to know everything from the beginning.
@@ -123,7 +131,7 @@ impl Rig {
                 sleep(Duration::from_millis(*millis)).await;
                 server.resume();
             }
-            Fault::KillDatabase => self.mongod().kill_and_start().await,
+            Fault::KillDatabase => self.database().kill_and_start().await,
             Fault::Cut(place) => {
                 self.proxy(*place).cut();
                 if *place == Place::Clients {
@@ -146,12 +154,12 @@ impl Rig {
     fn proxy(&self, place: Place) -> &Proxy {
         match place {
             Place::Clients => &self.to_server,
-            Place::Database => &self.mongod().proxy,
+            Place::Database => &self.database().proxy,
         }
     }
 
-    fn mongod(&self) -> &MongodBehindProxy {
-        self.mongod.as_ref().expect("only planned for MongoDB")
+    fn database(&self) -> &Database {
+        self.database.as_ref().expect("only planned for servers")
     }
 
     // ── Counting up ────────────────────────────────────────────────────────────────────────────
@@ -199,9 +207,9 @@ impl Rig {
 
     /// What the database holds now.
     pub(crate) async fn read_back(&self) -> Vec<Fact> {
-        match &self.mongod {
-            Some(mongod) => read_mongo(&mongod.database).await,
-            None => read_file(&open_file(self.server.lock().await.data())),
+        match &self.database {
+            Some(database) => database.read().await,
+            None => file::read(&file::open(self.server.lock().await.data())),
         }
     }
 
@@ -210,7 +218,7 @@ impl Rig {
     }
 
     pub(crate) fn database_kills(&self) -> usize {
-        self.mongod.as_ref().map_or(0, MongodBehindProxy::kills)
+        self.database.as_ref().map_or(0, Database::kills)
     }
 
     /// What changecast said last, and where its files stay.

@@ -34,7 +34,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Not started yet; `source` are the arguments that name what to watch.
-    pub(crate) fn new(source: &[&str]) -> Self {
+    pub(crate) fn new(source: &[String]) -> Self {
         let data = tempfile::Builder::new().prefix("changecast-crash-").tempdir();
         let data = data.expect("a temporary directory");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
@@ -48,7 +48,7 @@ impl Server {
             .expect("the binary can be copied");
         let mut arguments = vec!["--data".into(), directory];
         arguments.extend(["--port".into(), address.port().to_string()]);
-        arguments.extend(source.iter().map(|&argument| argument.to_owned()));
+        arguments.extend(source.iter().cloned());
         Self { child: None, arguments, address, data, lives: Lives::default() }
     }
 

@@ -1,72 +1,36 @@
-//! What a campaign begins with: the database, who writes to it, and who follows.
+//! What a campaign begins with: who writes to the database, and who follows.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-
 use super::client::{Client, Transport, Wish, topics};
-use super::ledger::COLLECTIONS;
-use super::rig::DATABASE;
+use super::database::Database;
 use super::script::Script;
 use super::server::Server;
-use super::store::{Store, durable, open_file};
-use super::support::{Mongod, Proxy, http_client, soon};
-
-/// A MongoDB of its own. Writers speak to it directly, changecast through a proxy.
-pub(crate) struct MongodBehindProxy {
-    mongod: Mutex<Mongod>,
-    pub(crate) proxy: Proxy,
-    pub(crate) database: mongodb::Database,
-    kills: AtomicUsize,
-}
-
-impl MongodBehindProxy {
-    pub(crate) async fn start() -> Self {
-        let mongod = Mongod::start().await;
-        let proxy = Proxy::to(mongod.address().parse().expect("an address")).await;
-        let options = mongodb::options::DatabaseOptions::builder().write_concern(durable()).build();
-        let database = mongod.client().await.database_with_options(DATABASE, options);
-        for name in COLLECTIONS {
-            database.create_collection(name).await.expect("the database takes writes");
-        }
-        Self { mongod: Mutex::new(mongod), proxy, database, kills: AtomicUsize::new(0) }
-    }
-
-    /// As a power cut does; it takes writes again when this returns.
-    pub(crate) async fn kill_and_start(&self) {
-        let mut mongod = self.mongod.lock().await;
-        mongod.kill();
-        self.kills.fetch_add(1, Ordering::Relaxed);
-        mongod.start_again().await;
-    }
-
-    pub(crate) fn kills(&self) -> usize {
-        self.kills.load(Ordering::Relaxed)
-    }
-}
+use super::store::{Store, file};
+use super::support::{http_client, soon};
 
 /// Two writers that share collections but no document. The embedded store has a third one, over
 /// HTTP; the others write its file.
-pub(crate) fn stores(
+pub(crate) async fn stores(
     server: &Server,
-    mongod: Option<&MongodBehindProxy>,
+    database: Option<&Database>,
     seed: u64,
 ) -> Vec<(Script, Store)> {
     let script = |number: u32, collections, quiet| {
         Script::new(seed ^ u64::from(number), collections, quiet, number << 28)
     };
-    let database = || match mongod {
-        Some(mongod) => Store::MongoDb(mongod.database.clone()),
-        None => Store::File(open_file(server.data())),
+    let store = async || match database {
+        Some(database) => database.store().await,
+        None => Store::File(file::open(server.data())),
     };
-    let mut stores =
-        vec![(script(1, &[0, 1, 2], Some(3)), database()), (script(2, &[0, 1], None), database())];
-    if mongod.is_none() {
+    let mut stores = vec![
+        (script(1, &[0, 1, 2], Some(3)), store().await),
+        (script(2, &[0, 1], None), store().await),
+    ];
+    if database.is_none() {
         let url = format!("http://{}/documents/test", server.address());
-        let client = http_client();
-        stores.push((script(3, &[1, 2], None), Store::Http(client, url)));
+        stores.push((script(3, &[1, 2], None), Store::Http(http_client(), url)));
     }
     stores
 }

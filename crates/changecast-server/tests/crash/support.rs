@@ -5,14 +5,22 @@ mod client;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "../support/mongod.rs"]
 mod mongod;
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/proxy.rs"]
 mod proxy;
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
 
 use std::time::Duration;
 
 pub(crate) use client::http_client;
 pub(crate) use mongod::Mongod;
+pub(crate) use postgres::Postgres;
 pub(crate) use proxy::{Flow, Proxy};
+pub(crate) use redis_server::RedisServer;
 
 /// How long anything may take before it is called missing: far more than it ever takes, so that a
 /// busy machine fails nothing.

@@ -2,25 +2,17 @@
 //! again.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use redis::{AsyncConnectionConfig, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::until;
+use super::mongod::{free_port, of_services, until};
 
 /// The URL of the Redis that `scripts/services` runs.
 pub(crate) fn shared_redis() -> String {
     of_services("CHANGECAST_TEST_REDIS")
-}
-
-fn of_services(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run `scripts/services up`, then `source .services/env`")
-    })
 }
 
 /// A Redis of a test's own, on a port and a directory that it keeps; ended when dropped.
@@ -148,13 +140,4 @@ async fn run(url: &str, words: &[&str]) -> redis::RedisResult<Value> {
         command.arg(argument);
     }
     command.query_async(&mut connection).await
-}
-
-/// Below the range that the system gives out by itself, and that of the other servers of tests.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 16_000 + u16::try_from(std::process::id() % 40).expect("small") * 100;
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let mut candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
-    candidates.find(is_free).expect("endless")
 }

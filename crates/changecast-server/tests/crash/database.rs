@@ -1,0 +1,130 @@
+//! The database under fire. Writers speak to it directly, changecast through a proxy.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Mutex;
+
+use super::ledger::{COLLECTIONS, Fact};
+use super::rig::{DATABASE, Source};
+use super::store::mongo::durable;
+use super::store::postgres::Tables;
+use super::store::redis::Streams;
+use super::store::{Store, mongo};
+use super::support::{Mongod, Postgres, Proxy, RedisServer};
+
+pub(crate) struct Database {
+    server: Server,
+    pub(crate) proxy: Proxy,
+    kills: AtomicUsize,
+}
+
+enum Server {
+    Mongo(Mutex<Mongod>, mongodb::Database),
+    Postgres(Postgres),
+    Redis(Mutex<RedisServer>),
+}
+
+impl Database {
+    /// A server of its own, with what is written in it; none for what is a mere file.
+    pub(crate) async fn start(source: Source) -> Option<Self> {
+        let (server, address) = match source {
+            Source::Embedded => return None,
+            Source::MongoDb => start_mongo().await,
+            Source::Postgres => {
+                let postgres = Postgres::start().await;
+                let mut tables = Tables::at(postgres.url(DATABASE));
+                tables.create(DATABASE, &postgres.url("postgres")).await;
+                let address = address_in(&postgres.url(DATABASE));
+                (Server::Postgres(postgres), address)
+            }
+            Source::Redis => {
+                let redis = RedisServer::start_durable().await;
+                let address = address_in(&redis.url());
+                (Server::Redis(Mutex::new(redis)), address)
+            }
+        };
+        let proxy = Proxy::to(address.parse().expect("an address")).await;
+        Some(Self { server, proxy, kills: AtomicUsize::new(0) })
+    }
+
+    /// What changecast is told of it.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let address = self.proxy.address();
+        let source = match &self.server {
+            Server::Mongo(..) => {
+                let uri = format!("mongodb://{address}/?directConnection=true");
+                return vec!["--mongo".into(), uri, "--ns".into(), format!("{DATABASE}.*")];
+            }
+            Server::Postgres(_) => {
+                let tables = COLLECTIONS.map(|name| format!("table={name}")).join("&");
+                format!("postgres://postgres@{address}/{DATABASE}?{tables}")
+            }
+            Server::Redis(_) => {
+                let streams = COLLECTIONS.map(|name| format!("stream={name}")).join("&");
+                format!("redis://{address}/0?name={DATABASE}&{streams}")
+            }
+        };
+        vec!["--source".into(), source]
+    }
+
+    /// Another way in for a writer.
+    pub(crate) async fn store(&self) -> Store {
+        match &self.server {
+            Server::Mongo(_, database) => Store::Mongo(database.clone()),
+            Server::Postgres(postgres) => Store::Postgres(Tables::at(postgres.url(DATABASE))),
+            Server::Redis(redis) => Store::Redis(Streams::at(redis.lock().await.url())),
+        }
+    }
+
+    /// What it holds now.
+    pub(crate) async fn read(&self) -> Vec<Fact> {
+        match self.store().await {
+            Store::Mongo(database) => mongo::read(&database).await,
+            Store::Postgres(mut tables) => tables.read().await,
+            Store::Redis(mut streams) => streams.read().await,
+            Store::File(_) | Store::Http(..) => unreachable!("it is a server"),
+        }
+    }
+
+    /// As a power cut does; it takes writes again when this returns.
+    pub(crate) async fn kill_and_start(&self) {
+        self.kills.fetch_add(1, Ordering::Relaxed);
+        match &self.server {
+            Server::Mongo(mongod, _) => {
+                let mut mongod = mongod.lock().await;
+                mongod.kill();
+                mongod.start_again().await;
+            }
+            Server::Postgres(postgres) => {
+                postgres.kill().await;
+                postgres.start_again().await;
+            }
+            Server::Redis(redis) => {
+                let mut redis = redis.lock().await;
+                redis.kill();
+                redis.start_again().await;
+            }
+        }
+    }
+
+    pub(crate) fn kills(&self) -> usize {
+        self.kills.load(Ordering::Relaxed)
+    }
+}
+
+/// The host and port of a URL.
+fn address_in(url: &str) -> String {
+    let authority = url.split('/').nth(2).expect("a URL");
+    authority.rsplit('@').next().expect("a host").to_owned()
+}
+
+async fn start_mongo() -> (Server, String) {
+    let mongod = Mongod::start().await;
+    let options = mongodb::options::DatabaseOptions::builder().write_concern(durable()).build();
+    let database = mongod.client().await.database_with_options(DATABASE, options);
+    for name in COLLECTIONS {
+        database.create_collection(name).await.expect("the database takes writes");
+    }
+    let address = mongod.address();
+    (Server::Mongo(Mutex::new(mongod), database), address)
+}
