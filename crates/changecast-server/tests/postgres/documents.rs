@@ -11,7 +11,7 @@ async fn writable(database: &PostgresDatabase, key: &str) -> TestServer {
         "CREATE TABLE things ({key}, name text, price numeric, tags text[], extra jsonb DEFAULT '{{}}')"
     );
     database.run(&table).await;
-    let source = database.source_with("name=shop&table=things");
+    let source = database.source_with(&format!("name=shop&table=things&slot={}", database.slot()));
     TestServer::start_with(&["--source", &source, "--documents", "write"]).await
 }
 

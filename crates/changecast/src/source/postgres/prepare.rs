@@ -63,6 +63,7 @@ impl Preparation<'_> {
         if let Some((identity, place)) = &start {
             self.check_history(&server, identity, *place).await?;
         }
+        self.choose_encoding().await?;
         let found = self.slot().await?;
         let found = found.map(|slot| self.check_slot(slot)).transpose()?;
         let place = match (start, found) {
@@ -128,6 +129,16 @@ impl Preparation<'_> {
                 "as a superuser, run: ALTER SYSTEM SET wal_level = logical; and restart PostgreSQL",
             )),
         }
+    }
+
+    /// Where the database checks no text, the server would fail for ever to send in UTF-8 what is
+    /// none: such text is taken as it is, and made readable here.
+    async fn choose_encoding(&mut self) -> Result<(), SourceError> {
+        let encoding = self.query("SELECT current_setting('server_encoding')").await?;
+        if first(encoding).as_deref() == Some("SQL_ASCII") {
+            self.query("SET client_encoding = 'SQL_ASCII'").await?;
+        }
+        Ok(())
     }
 
     /// Whether a place is in the history that this server has.

@@ -1,1 +1,6 @@
 //! The driver without a server.
+
+mod config;
+mod decode;
+mod position;
+mod values;
