@@ -95,3 +95,31 @@ async fn a_slot_of_another_kind_is_left_alone() {
     database.run(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
     news_of(&mut client, "live").await;
 }
+
+#[tokio::test]
+async fn g2_a_slot_whose_wal_was_removed_is_a_gap_and_followed_on() {
+    let postgres = Postgres::start().await;
+    let database = PostgresDatabase::on(&postgres).await;
+    database.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'").await;
+    database.run("SELECT pg_reload_conf()").await;
+    let (mut server, mut client) = watched(&database).await;
+    database.insert_numbers(0..3).await;
+    told_until(&mut client, 2).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
+    database.run("CREATE TABLE noise (id serial PRIMARY KEY, text text)").await;
+    for _ in 0..3 {
+        let sql = "INSERT INTO noise (text) SELECT repeat('x', 1000) FROM generate_series(1, 20000)";
+        database.run(sql).await;
+        database.run("SELECT pg_switch_wal()").await;
+        database.run("CHECKPOINT").await;
+    }
+    let lost = "SELECT 1 FROM pg_replication_slots WHERE wal_status = 'lost'";
+    assert!(database.ask(lost).await.is_some(), "the server keeps no more than it was told");
+    server.start_again().await;
+    let mut client = client.come_back(&server).await;
+    client.hello().await;
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("slot")), "{gap}");
+    database.insert_numbers(6..8).await;
+    assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
+}

@@ -19,7 +19,7 @@ use crate::model::{Change, Position};
 pub struct Delivery {
     /// A change; none where only the position moved.
     pub change: Option<Change>,
-    /// Where to go on after it; none in the midst of a transaction.
+    /// Where to go on after it; none where that cannot be said, as in the midst of a transaction.
     pub position: Option<Position>,
 }
 
