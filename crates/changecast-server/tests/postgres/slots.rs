@@ -108,7 +108,8 @@ async fn g2_a_slot_whose_wal_was_removed_is_a_gap_and_followed_on() {
     assert_eq!(server.terminate().await.code(), Some(0));
     database.run("CREATE TABLE noise (id serial PRIMARY KEY, text text)").await;
     for _ in 0..3 {
-        let sql = "INSERT INTO noise (text) SELECT repeat('x', 1000) FROM generate_series(1, 20000)";
+        let sql =
+            "INSERT INTO noise (text) SELECT repeat('x', 1000) FROM generate_series(1, 20000)";
         database.run(sql).await;
         database.run("SELECT pg_switch_wal()").await;
         database.run("CHECKPOINT").await;
