@@ -22,6 +22,7 @@ Examples:
   changecast --ns '*'                               every collection of every database
   changecast --source 'mongodb://db1,db2/shop?replicaSet=rs0&collection=orders'
   changecast --source 'postgres://ada@localhost/shop?table=orders'
+  changecast --source 'redis://localhost/0?name=shop&stream=orders'
   changecast sub --topic shop.orders                follow a running one from a terminal
   curl -N http://127.0.0.1:8888/events              the same without changecast
 
@@ -70,7 +71,8 @@ pub(crate) struct ServeArguments {
 
     /// A database to watch, as a URL with its options; repeatable. For MongoDB: name, collection,
     /// pipeline, full_document, full_document_before_change; the rest goes to the driver. For
-    /// PostgreSQL: name, table, slot, publication, host, sslmode, sslrootcert
+    /// PostgreSQL: name, table, slot, publication, host, sslmode, sslrootcert. For Redis: name, stream,
+    /// channel, keyspace. For a JSON address: name, topic, every, pointer, allow_private
     #[arg(long, env = "CHANGECAST_SOURCE", value_name = "URL", hide_env_values = true)]
     pub(crate) source: Vec<String>,
 

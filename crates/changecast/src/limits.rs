@@ -192,12 +192,16 @@ pub const REDIS_WATCHED_MAX: usize = 100;
 /// How long Redis may take to answer what it can answer at once; a server that hangs is noticed so.
 pub const REDIS_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long Redis may take to send entries, beside the time that it waits for one: a batch that
+/// never arrived in time would never arrive at all.
+pub const REDIS_READ_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// How long Redis waits for an entry before it answers that there is none: then what has been
 /// trimmed or deleted is looked at, too.
 pub const REDIS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Entries of a stream in the first read, before their size is known.
-pub const REDIS_FIRST_COUNT: usize = 32;
+pub const REDIS_FIRST_COUNT: usize = 16;
 
 /// Members of a list, set or hash that is served as a document.
 pub const REDIS_MEMBERS_MAX: u64 = 10_000;

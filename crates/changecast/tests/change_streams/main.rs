@@ -1,5 +1,5 @@
 //! Change streams through the public API: on the embedded store, on a real MongoDB
-//! (`scripts/services up`, then `source .services/env`), and on a double that fails as it is told.
+//! and a real Redis (`scripts/services up`, then `source .services/env`), and on a double that fails as it is told.
 //!
 //! Tests are named after the row of `docs/ORIGINS.md` that they prove; in brackets beside them are
 //! the names of the tests of other drivers whose intent they have.
@@ -16,6 +16,8 @@ mod iterate;
 mod mongo_double;
 mod options;
 mod pipeline;
+#[cfg(feature = "redis")]
+mod redis;
 mod resume;
 mod scopes;
 

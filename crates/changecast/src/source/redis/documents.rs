@@ -4,7 +4,6 @@
 //! something that a browser would run. Hashes, lists and sets are served as JSON.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Cmd, Value, cmd};
@@ -40,7 +39,7 @@ impl Keys {
             Some(link) => link,
             None => self.server.connect().await?,
         };
-        let answer = link.ask(command, Duration::ZERO).await;
+        let answer = link.ask(command, limits::REDIS_ANSWER_TIMEOUT).await;
         if !matches!(answer, Err(SourceError::Unavailable(_))) {
             *kept = Some(link);
         }

@@ -6,7 +6,7 @@
 //! because the connection broke or because changecast was away, shows as a gap.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use redis::aio::{PubSub, PubSubSink};
@@ -201,7 +201,7 @@ async fn check_notifications(server: &Server) -> Result<(), SourceError> {
     let mut link = server.connect().await?;
     let command = cmd("CONFIG").arg("GET").arg("notify-keyspace-events").to_owned();
     // Who may not ask, or whose provider hides it, has to know.
-    let Ok(answer) = link.ask(&command, Duration::ZERO).await else {
+    let Ok(answer) = link.ask(&command, limits::REDIS_ANSWER_TIMEOUT).await else {
         return Ok(());
     };
     let flags = reply::pairs(answer).and_then(|pairs| pairs.into_iter().next());

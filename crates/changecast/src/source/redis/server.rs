@@ -60,17 +60,17 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Asks one thing, which the server may take `pause` to answer.
+    /// Asks one thing, which the server may take `limit` to answer.
     pub(super) async fn ask(
         &mut self,
         command: &Cmd,
-        pause: Duration,
+        limit: Duration,
     ) -> Result<Value, SourceError> {
         let asking = async {
             let answer = self.connection.send_packed_command(command).await?;
             answer.extract_error()
         };
-        self.server.within(pause + limits::REDIS_ANSWER_TIMEOUT, asking).await
+        self.server.within(limit, asking).await
     }
 
     /// Asks several things of one moment: nobody's command comes in between. An answer may be an
@@ -87,7 +87,7 @@ impl Link {
         pipeline.cmd("EXEC");
         let count = pipeline.cmd_iter().count();
         let asking = self.connection.send_packed_commands(&pipeline, 0, count);
-        let mut answers = self.server.within(limits::REDIS_ANSWER_TIMEOUT, asking).await?;
+        let mut answers = self.server.within(limits::REDIS_READ_TIMEOUT, asking).await?;
         let outcome = answers.pop();
         // A command that is refused before all have been queued says why; EXEC only that one was.
         for queued in answers {
