@@ -109,6 +109,10 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "CHANGECAST_DOCUMENTS", value_name = "MODE")]
     pub(crate) documents: Option<Documents>,
 
+    /// Whether POST /publish/{topic} takes messages, to topics that no source writes [default: false]
+    #[arg(long, env = "CHANGECAST_PUBLISH", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = read_bool)]
+    pub(crate) publish: Option<bool>,
+
     /// Web origin whose pages may read and write here, such as https://example.org; repeatable
     #[arg(long, env = "CHANGECAST_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<String>,

@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) log: LogOptions,
     pub(crate) sources: Vec<SourceConfig>,
     pub(crate) documents: Documents,
+    pub(crate) publish: bool,
     pub(crate) allow_origin: Vec<String>,
     pub(crate) allow_host: Vec<String>,
     pub(crate) cache_size: u32,
@@ -74,6 +75,7 @@ struct File {
     durability: Option<Durability>,
     cache_size: Option<u32>,
     documents: Option<Documents>,
+    publish: Option<bool>,
     #[serde(default)]
     allow_origin: Vec<String>,
     #[serde(default)]
@@ -144,6 +146,7 @@ impl Config {
             log,
             sources,
             documents: given.documents.or(file.documents).unwrap_or(Documents::Off),
+            publish: given.publish.or(file.publish).unwrap_or(false),
             allow_origin: origins,
             allow_host: first_given(given.allow_host, file.allow_host),
             cache_size: given.cache_size.or(file.cache_size).unwrap_or(5),

@@ -59,6 +59,7 @@ async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
     let server = Server::new(ServerConfig {
         log: Arc::new(log),
         sources,
+        publish: config.publish,
         policy: Policy { hosts: config.allow_host, origins: config.allow_origin },
         page: PageConfig { cache_size: config.cache_size, from_disk: config.debug },
         telemetry,

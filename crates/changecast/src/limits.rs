@@ -248,6 +248,9 @@ pub const DOCUMENT_DEPTH_MAX: usize = 100;
 /// Bytes of a document's id.
 pub const DOCUMENT_ID_BYTES_MAX: usize = 1024;
 
+/// Bytes of an idempotency key: the longest that common clients make are a few UUIDs.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 1024;
+
 /// Bytes of a collection's name.
 pub const COLLECTION_BYTES_MAX: usize = 255;
 

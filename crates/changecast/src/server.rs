@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
-use crate::hub::Hub;
+use crate::hub::{Hub, Publisher};
 use crate::limits;
 use crate::log::Log;
 use crate::source::{self, Source};
@@ -24,6 +24,8 @@ pub struct ServerConfig {
     pub log: Arc<dyn Log>,
     /// What is watched, and what may be done with its documents.
     pub sources: Vec<(Arc<dyn Source>, DocumentsMode)>,
+    /// Whether HTTP clients may publish messages to topics that no source writes.
+    pub publish: bool,
     /// Who may ask for what.
     pub policy: Policy,
     /// How the page behaves.
@@ -44,13 +46,22 @@ impl Server {
         Self { config }
     }
 
+    /// Publishes into this server's log from inside the program, whatever HTTP clients may do.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        let owners = self.config.sources.iter();
+        let owners = owners.map(|(source, _)| (Arc::clone(source.name()), source.topics()));
+        Publisher::new(Arc::clone(&self.config.log), owners, Arc::clone(&self.config.telemetry))
+    }
+
     /// Serves on `listener` until `shutdown` completes, then drains: no new connection, every
     /// stream ended with the word when to come back, the log closed. Takes at most about
     /// [`limits::DRAIN_TIMEOUT`] for it.
     ///
     /// It serves at once: sources are reached, and reached again, in the background.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let ServerConfig { log, sources, policy, page, telemetry } = self.config;
+        let publisher = self.config.publish.then(|| self.publisher());
+        let ServerConfig { log, sources, policy, page, telemetry, .. } = self.config;
         let (board, stop, closing) =
             (Board::default(), CancellationToken::new(), CancellationToken::new());
         let hub = Hub::start(Arc::clone(&log), board.clone(), Arc::clone(&telemetry), stop.clone());
@@ -70,6 +81,7 @@ impl Server {
                 .into_iter()
                 .map(|(source, documents)| Served { source, documents })
                 .collect(),
+            publisher,
             telemetry: Arc::clone(&telemetry),
             page,
             tasks: connection_tasks.clone(),

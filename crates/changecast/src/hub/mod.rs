@@ -16,6 +16,7 @@ mod frames;
 mod held;
 mod interests;
 mod pages;
+mod publisher;
 mod ring;
 mod selection;
 mod session;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use codec::{Action, Codec, Control, Gap, GapScope, Hello};
 pub use frames::Mode;
+pub use publisher::{Message, PublishError, Publisher, Receipt};
 pub use selection::{Part, Selection};
 pub use session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
 pub use subscription::{Output, Subscription};

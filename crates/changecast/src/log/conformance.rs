@@ -6,6 +6,7 @@ mod damage;
 mod epochs;
 mod faults;
 mod order;
+mod publishing;
 mod random;
 mod retention;
 mod sqlite;
@@ -52,6 +53,9 @@ conformance! {
     order::tail as g7_the_tail_moves_only_to_what_can_be_read,
     order::closed as a_closed_log_refuses_to_append,
     order::oversized as g8_an_oversized_entry_is_refused_and_others_are_not,
+    publishing::once as g3_a_message_is_there_once_under_its_key,
+    publishing::twins as g3_concurrent_messages_under_one_key_are_one_entry,
+    publishing::forgotten as g10_a_key_is_kept_as_long_as_its_entry,
     retention::by_count as g10_retention_by_count_forgets_the_oldest,
     retention::by_bytes as g10_retention_by_bytes_forgets_the_oldest,
     retention::by_age as g10_retention_by_age_forgets_the_oldest,

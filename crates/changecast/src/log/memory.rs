@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::recent::Recent;
-use super::{Batch, Clock, Log, LogError, LogSize, Page, PositionUpdate, Retention, TopicState};
+use super::{
+    Batch, Clock, Log, LogError, LogSize, Page, PositionUpdate, Publication, Published, Retention,
+    TopicState,
+};
 use crate::limits;
 use crate::model::{Body, Entry, Epoch, Position, Seq, Timestamp, TopicSet};
 
@@ -29,8 +32,15 @@ struct State {
     /// Gaps have no topic of their own: the newest one trimmed counts for everybody.
     trimmed_gap: Seq,
     positions: HashMap<Arc<str>, Position>,
+    /// What was published under a key, by topic and key.
+    published: HashMap<TopicKey, (Seq, [u8; 32])>,
+    /// The same by place, to forget it with its entry.
+    keys: HashMap<Seq, TopicKey>,
     closed: bool,
 }
+
+/// A topic, and a key there.
+type TopicKey = (Arc<str>, Arc<str>);
 
 impl MemoryLog {
     /// An empty log, with a new epoch.
@@ -77,6 +87,24 @@ impl State {
         self.kept.push(Arc::new(entry));
     }
 
+    fn publish(&mut self, publication: Publication, now: Timestamp) -> Published {
+        let Publication { source, change, key } = publication;
+        let topic: Arc<str> = change.topic.as_str().into();
+        let key = key.map(|key| ((topic, Arc::clone(&key.text)), key));
+        if let Some((place, key)) = &key
+            && let Some((seq, fingerprint)) = self.published.get(place)
+        {
+            return key.against(fingerprint, *seq);
+        }
+        self.push(&source, Body::Change(change), now);
+        let seq = self.kept.tail();
+        if let Some((place, key)) = key {
+            self.published.insert(place.clone(), (seq, key.fingerprint));
+            self.keys.insert(seq, place);
+        }
+        Published::Appended(seq)
+    }
+
     fn trim(&mut self, retention: &Retention, now: Timestamp) {
         let oldest = retention.oldest(now);
         while self.kept.entry_count() as u64 > retention.entries_max
@@ -84,6 +112,9 @@ impl State {
             || self.kept.iter().next().is_some_and(|entry| entry.time < oldest)
         {
             let Some(entry) = self.kept.pop() else { return };
+            if let Some(key) = self.keys.remove(&entry.seq) {
+                self.published.remove(&key);
+            }
             match &entry.body {
                 Body::Change(change) => {
                     if let Some(topic) = self.topics.get_mut(change.topic.as_str()) {
@@ -142,6 +173,20 @@ impl Log for MemoryLog {
         // Sent under the lock: two appends must not swap their tails.
         self.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);
         Ok(tail)
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Published, LogError> {
+        super::check_weight(&publication.change)?;
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if state.closed {
+            return Err(LogError::Closed);
+        }
+        let published = state.publish(publication, now);
+        state.trim(&self.retention, now);
+        let tail = state.kept.tail();
+        self.tail.send_if_modified(|known| std::mem::replace(known, tail) != tail);
+        Ok(published)
     }
 
     async fn read(&self, after: Seq, topics: &TopicSet) -> Result<Page, LogError> {

@@ -12,6 +12,7 @@
 
 mod clock;
 mod memory;
+mod publication;
 mod recent;
 mod sqlite;
 
@@ -26,10 +27,11 @@ use tokio::sync::watch;
 
 pub use clock::Clock;
 pub use memory::MemoryLog;
+pub use publication::{Publication, PublicationKey, Published};
 pub use sqlite::{Durability, LogOptions, SqliteLog};
 
 use crate::limits;
-use crate::model::{Body, Entry, Epoch, Position, Seq, Timestamp, Topic, TopicSet};
+use crate::model::{Body, Change, Entry, Epoch, Position, Seq, Timestamp, Topic, TopicSet};
 
 /// An ordered, durable, trimmed sequence of entries.
 ///
@@ -56,6 +58,13 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// When it could not be stored; then nothing of it is.
     async fn append(&self, batch: Batch) -> Result<Seq, LogError>;
+
+    /// Appends a message and returns once it is durable; one that is there under its key already is
+    /// not appended again. The key is kept for as long as its entry.
+    ///
+    /// # Errors
+    /// When it could not be stored; then neither the message nor its key is.
+    async fn publish(&self, publication: Publication) -> Result<Published, LogError>;
 
     /// Reads entries of `topics` strictly after `after`, oldest first: at most
     /// [`limits::PAGE_ENTRIES_MAX`] and about [`limits::PAGE_BYTES_MAX`].
@@ -239,11 +248,13 @@ fn place_before(newest_first: impl Iterator<Item = Seq>, count: usize, tail: Seq
 fn check_weights(batch: &Batch) -> Result<(), LogError> {
     for body in &batch.bodies {
         if let Body::Change(change) = body {
-            let bytes = change.key.len() + change.event.len();
-            if bytes > limits::ENTRY_BYTES_MAX {
-                return Err(LogError::EntryTooLarge { bytes });
-            }
+            check_weight(change)?;
         }
     }
     Ok(())
+}
+
+fn check_weight(change: &Change) -> Result<(), LogError> {
+    let bytes = change.key.len() + change.event.len();
+    if bytes > limits::ENTRY_BYTES_MAX { Err(LogError::EntryTooLarge { bytes }) } else { Ok(()) }
 }

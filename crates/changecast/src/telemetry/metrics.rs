@@ -41,6 +41,11 @@ impl StatusLabel {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabel {
+    pub(super) outcome: &'static str,
+}
+
 pub(super) struct Metrics {
     registry: Registry,
     pub(super) source_changes: Family<SourceLabel, Counter>,
@@ -48,6 +53,7 @@ pub(super) struct Metrics {
     pub(super) source_faults: Family<SourceLabel, Counter>,
     pub(super) source_gaps: Family<SourceLabel, Counter>,
     pub(super) source_replaced_text: Family<SourceLabel, Counter>,
+    pub(super) published: Family<OutcomeLabel, Counter>,
     pub(super) subscribers: Family<TransportLabel, Gauge>,
     pub(super) delivered: Family<TransportLabel, Counter>,
     pub(super) subscriber_gaps: Family<TransportLabel, Counter>,
@@ -87,6 +93,7 @@ impl Default for Metrics {
                 "source_replaced_text",
                 "Texts that were not UTF-8 and were mended with U+FFFD",
             ),
+            published: add(&mut registry, "published", "Messages that publishers sent"),
             subscribers: add(&mut registry, "subscribers", "Subscribers now"),
             delivered: add(&mut registry, "frames_delivered", "Changes handed to subscribers"),
             subscriber_gaps: add(&mut registry, "subscriber_gaps", "Gaps told to subscribers"),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::model::SourceState;
-use metrics::{Metrics, SourceLabel, TransportLabel};
+use metrics::{Metrics, OutcomeLabel, SourceLabel, TransportLabel};
 
 /// A request and its answer.
 pub(crate) struct Answered<'a> {
@@ -72,6 +72,12 @@ impl Telemetry {
     pub(crate) fn text_replaced(&self, source: &str, count: u64) {
         tracing::warn!(source, count, "invalid utf-8 replaced");
         self.metrics.source_replaced_text.get_or_create(&SourceLabel::new(source)).inc_by(count);
+    }
+
+    /// A message was published; `is_repeated` where it had been before.
+    pub(crate) fn published(&self, is_repeated: bool) {
+        let outcome = if is_repeated { "repeated" } else { "appended" };
+        self.metrics.published.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// A subscriber was let in.

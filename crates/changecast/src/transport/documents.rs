@@ -86,7 +86,7 @@ fn open(app: &App, source: &str, wanted: DocumentsMode) -> Result<Arc<dyn Docume
     Ok(documents)
 }
 
-async fn read_body(request: Request<Body>, types: &[&str]) -> Result<String, Problem> {
+pub(super) async fn read_body(request: Request<Body>, types: &[&str]) -> Result<String, Problem> {
     check_content_type(request.headers(), types)?;
     let reading = to_bytes(request.into_body(), limits::DOCUMENT_BYTES_MAX);
     let body = match timeout(limits::BODY_TIMEOUT, reading).await {

@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod cloud_event;
 mod command;
 mod documents;
 mod frame;
@@ -16,6 +17,7 @@ mod ndjson;
 mod origin_frame;
 mod page;
 mod problem;
+mod publish;
 mod request;
 mod router;
 mod sse;

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,11 +22,12 @@ use super::ndjson::{self, Ndjson};
 use super::origin_frame::OriginFrame;
 use super::page::{self, PageConfig};
 use super::problem::Problem;
+use super::publish::publish;
 use super::sse::{self, Sse};
 use super::websocket::{Commands, Handshake, WebSocket};
 use super::{health, request};
 use crate::board::Board;
-use crate::hub::{Codec, Hub, HubError, Span, Subscribe, Subscription};
+use crate::hub::{Codec, Hub, HubError, Publisher, Span, Subscribe, Subscription};
 use crate::limits;
 use crate::log::Log;
 use crate::source::Source;
@@ -42,6 +43,8 @@ pub struct App {
     pub board: Board,
     /// The sources, in the board's order.
     pub sources: Vec<Served>,
+    /// Appends what is published, if that is open.
+    pub publisher: Option<Publisher>,
     /// What is counted.
     pub telemetry: Arc<Telemetry>,
     /// How the page behaves.
@@ -74,6 +77,7 @@ pub fn router(app: Arc<App>, policy: Policy) -> Router {
         .route("/ws", get(websocket))
         .route("/socket", get(socket))
         .route("/documents/{source}/{collection}/{id}", document)
+        .route("/publish/{topic}", post(publish))
         .route("/sources", get(health::sources))
         .route("/topics", get(health::topics))
         .route("/healthz", get(health::alive))

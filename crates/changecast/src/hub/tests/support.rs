@@ -15,7 +15,8 @@ use crate::hub::{
     Codec, Control, Hub, HubError, Mode, Output, Selection, Span, Start, Subscribe, Subscription,
 };
 use crate::log::{
-    Batch, Log, LogError, LogSize, MemoryLog, Page, PositionUpdate, Retention, TopicState,
+    Batch, Log, LogError, LogSize, MemoryLog, Page, PositionUpdate, Publication, Published,
+    Retention, TopicState,
 };
 use crate::model::{
     Body, Change, Epoch, EventId, Op, Position, Seq, SourceGap, Timestamp, Topic, TopicPattern,
@@ -46,6 +47,10 @@ impl Log for TestLog {
 
     fn topics(&self) -> Vec<TopicState> {
         self.inner.topics()
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Published, LogError> {
+        self.inner.publish(publication).await
     }
 
     async fn append(&self, batch: Batch) -> Result<Seq, LogError> {

@@ -10,11 +10,13 @@ mod group;
 mod mark;
 mod open;
 mod page;
+mod publication;
 mod read;
 mod schema;
 mod shared;
 mod state;
 mod trim;
+mod work;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -25,12 +27,15 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::recent::Recent;
-use super::{Batch, Clock, Log, LogError, LogSize, Page, Retention, TopicState};
+use super::{
+    Batch, Clock, Log, LogError, LogSize, Page, Publication, Published, Retention, TopicState,
+};
 use crate::limits;
 use crate::model::{Epoch, Position, Seq, Timestamp, TopicSet};
 use mark::Mark;
 use read::Readers;
 use shared::{Shared, Status};
+use work::{Reply, Work};
 use write::{Command, Writer};
 
 /// The durable log.
@@ -143,7 +148,15 @@ impl Log for SqliteLog {
     async fn append(&self, batch: Batch) -> Result<Seq, LogError> {
         super::check_weights(&batch)?;
         let (reply, answer) = oneshot::channel();
-        let command = Command::Append { batch, reply };
+        let command = Command::Write(Work::Append(batch), Reply::Append(reply));
+        self.commands.send(command).await.map_err(|_| LogError::Closed)?;
+        answer.await.map_err(|_| LogError::Closed)?
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Published, LogError> {
+        super::check_weight(&publication.change)?;
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Write(Work::Publish(publication), Reply::Publish(reply));
         self.commands.send(command).await.map_err(|_| LogError::Closed)?;
         answer.await.map_err(|_| LogError::Closed)?
     }

@@ -70,7 +70,7 @@ fn open_sound(path: &Path, marked: Option<&Marked>) -> Result<(Connection, Opene
     check_pages(&connection, path)?;
     match format {
         FORMAT => {}
-        1 => schema::migrate(&mut connection)?,
+        1 | 2 => schema::migrate(&mut connection, format)?,
         0 if is_empty(&connection)? => schema::create(&mut connection)?,
         _ => return Err(Trouble::Damage(schema::damaged("its format is unknown"))),
     }

@@ -15,7 +15,7 @@ use super::state::State;
 use crate::log::TopicState;
 use crate::model::Epoch;
 
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// `kind` of an entry: also the condition of the index that finds gaps.
 pub(super) const KIND_CHANGE: i64 = 0;
@@ -75,6 +75,19 @@ const TO_FORMAT_2: &str = "
                    last_gap = (SELECT coalesce(max(seq), 0) FROM entry WHERE kind = 1);
 ";
 
+/// Format 3: what was published under a key, for as long as its entry is kept.
+const TO_FORMAT_3: &str = "
+    CREATE TABLE publication (
+        topic INTEGER NOT NULL REFERENCES topic,
+        key TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        fingerprint BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (topic, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX publication_of_entry ON publication (seq);
+";
+
 /// What the file says when it is opened.
 pub(super) struct Opened {
     pub(super) state: State,
@@ -98,12 +111,19 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let epoch = Epoch::from_random(fastrand::u64(..));
     transaction.execute("INSERT INTO log VALUES (?, 0, 0, 0, 0, 0)", params![epoch.as_str()])?;
     to_format_2(&transaction)?;
+    to_format_3(&transaction)?;
     transaction.commit()
 }
 
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Brings a file of an older `format` up to this one.
+pub(super) fn migrate(connection: &mut Connection, format: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    to_format_2(&transaction)?;
+    if format < 2 {
+        to_format_2(&transaction)?;
+    } else {
+        check_schema(&transaction)?;
+    }
+    to_format_3(&transaction)?;
     transaction.commit()
 }
 
@@ -119,16 +139,17 @@ fn to_format_2(connection: &Connection) -> rusqlite::Result<()> {
         let sum = checksum::of_topic(id, &state);
         connection.execute("UPDATE topic SET checksum = ? WHERE id = ?", params![sum, id])?;
     }
-    State::load_unchecked(connection)?.0.store(connection)?;
+    State::load_unchecked(connection)?.0.store(connection)
+}
+
+fn to_format_3(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(TO_FORMAT_3)?;
     connection.execute("UPDATE log SET schema = ?", params![schema_checksum(connection)?])?;
     connection.pragma_update(None, "user_version", FORMAT)
 }
 
 pub(super) fn load(connection: &Connection) -> rusqlite::Result<Opened> {
-    let schema: i64 = connection.query_row("SELECT schema FROM log", [], |row| row.get(0))?;
-    if schema != schema_checksum(connection)? {
-        return Err(damaged("the schema does not match its checksum"));
-    }
+    check_schema(connection)?;
     let state = State::load(connection)?;
     if load_sources(connection)?.iter().any(|source| !source.is_sound()) {
         return Err(damaged("a source's position does not match its checksum"));
@@ -192,6 +213,14 @@ impl SourceRow {
 fn load_sources(connection: &Connection) -> rusqlite::Result<Vec<SourceRow>> {
     let mut statement = connection.prepare("SELECT id, name, position, checksum FROM source")?;
     statement.query_map([], SourceRow::read)?.collect()
+}
+
+fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
+    let schema: i64 = connection.query_row("SELECT schema FROM log", [], |row| row.get(0))?;
+    if schema == schema_checksum(connection)? {
+        return Ok(());
+    }
+    Err(damaged("the schema does not match its checksum"))
 }
 
 fn schema_checksum(connection: &Connection) -> rusqlite::Result<i64> {

@@ -61,6 +61,9 @@ impl Group<'_> {
             self.written.state.trimmed_gap = Seq(seq.unsigned_abs());
         }
         self.transaction
+            .prepare_cached("DELETE FROM publication WHERE seq <= ?")?
+            .execute(params![signed(cut.0)])?;
+        self.transaction
             .prepare_cached("DELETE FROM entry WHERE seq <= ?")?
             .execute(params![signed(cut.0)])?;
         Ok(())

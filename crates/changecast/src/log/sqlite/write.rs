@@ -12,17 +12,15 @@ use super::group::Group;
 use super::schema::{self, unsigned};
 use super::shared::Shared;
 use super::state::State;
+use super::work::{Done, Reply, Work};
 use super::{LogOptions, open, storage};
 use crate::failpoint;
 use crate::limits;
-use crate::log::{Batch, LogError};
-use crate::model::{Body, Seq, Timestamp};
+use crate::log::LogError;
+use crate::model::Timestamp;
 
 pub(super) enum Command {
-    Append {
-        batch: Batch,
-        reply: oneshot::Sender<Result<Seq, LogError>>,
-    },
+    Write(Work, Reply),
     Tend {
         reply: oneshot::Sender<()>,
     },
@@ -33,8 +31,6 @@ pub(super) enum Command {
     #[cfg(test)]
     Sabotage(Box<dyn FnOnce(&mut Connection) + Send>),
 }
-
-type Waiting = (Batch, oneshot::Sender<Result<Seq, LogError>>);
 
 pub(super) struct Writer {
     path: PathBuf,
@@ -111,9 +107,9 @@ impl Writer {
         let mut other = None;
         while let Some(command) = next {
             match command {
-                Command::Append { batch, reply } => {
-                    bytes += weight(&batch);
-                    group.push((batch, reply));
+                Command::Write(work, reply) => {
+                    bytes += work.weight();
+                    group.push((work, reply));
                 }
                 command => other = Some(command),
             }
@@ -136,17 +132,16 @@ impl Writer {
                 act(&mut self.connection);
                 None
             }
-            Command::Append { .. } => None,
+            Command::Write(..) => None,
         }
     }
 
-    fn commit(&mut self, group: Vec<Waiting>, bytes: usize) {
-        let (batches, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let outcome = self.write(batches);
+    fn commit(&mut self, group: Vec<(Work, Reply)>, bytes: usize) {
+        let (works, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let outcome = self.write(works);
         let outcome = self.note(outcome, bytes);
-        for reply in replies {
-            // A source that gave up waiting reads its stored position when it starts again.
-            let _ = reply.send(outcome.clone());
+        for (index, reply) in replies.into_iter().enumerate() {
+            reply.send(&outcome, index);
         }
     }
 
@@ -250,8 +245,8 @@ impl Writer {
         self.options.retention.oldest(now)
     }
 
-    /// Writes `batches` as one transaction and, once it is durable, shows it.
-    fn write(&mut self, batches: Vec<Batch>) -> rusqlite::Result<Seq> {
+    /// Does `works` as one transaction and, once it is durable, shows it.
+    fn write(&mut self, works: Vec<Work>) -> rusqlite::Result<Done> {
         failpoint::hit("log.before_append");
         self.refuse_damaged()?;
         let now = self.now();
@@ -263,8 +258,12 @@ impl Writer {
         }
         state.last_time = now;
         let mut group = Group::new(&transaction, &self.shared, state)?;
-        for batch in batches {
-            group.append(batch)?;
+        let mut published = Vec::with_capacity(works.len());
+        for work in works {
+            published.push(match work {
+                Work::Append(batch) => group.append(batch).map(|()| None)?,
+                Work::Publish(publication) => Some(group.publish(publication)?),
+            });
         }
         group.trim(&self.options.retention, oldest)?;
         let written = group.finish()?;
@@ -274,7 +273,7 @@ impl Writer {
         self.last_time = now;
         let tail = self.shared.show(written);
         failpoint::hit("log.after_show");
-        Ok(tail)
+        Ok(Done { tail, published })
     }
 }
 
@@ -288,15 +287,4 @@ enum Next {
 
 fn later(time: Timestamp, wait: Duration) -> Timestamp {
     Timestamp(time.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
-}
-
-fn weight(batch: &Batch) -> usize {
-    batch
-        .bodies
-        .iter()
-        .map(|body| match body {
-            Body::Change(change) => change.key.len() + change.event.len(),
-            Body::Gap(gap) => gap.reason.len(),
-        })
-        .sum()
 }

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::log::{
-    Batch, Log, LogError, LogSize, MemoryLog, Page, PositionUpdate, Retention, TopicState,
+    Batch, Log, LogError, LogSize, MemoryLog, Page, PositionUpdate, Publication, Published,
+    Retention, TopicState,
 };
 use crate::model::{Body, Epoch, Position, Seq, SourceStatus, Timestamp, TopicSet};
 use crate::source::scripted::{Event, Journal, Moved, Scripted, Watch, number_of, text};
@@ -63,6 +64,10 @@ impl Log for JournalLog {
 
     fn topics(&self) -> Vec<TopicState> {
         self.inner.topics()
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Published, LogError> {
+        self.inner.publish(publication).await
     }
 
     async fn append(&self, batch: Batch) -> Result<Seq, LogError> {
