@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::age::Age;
+use crate::sqlite::SqliteArguments;
 use crate::sub::SubArguments;
 
 const EXAMPLES: &str = "\
@@ -23,6 +24,7 @@ Examples:
   changecast --source 'mongodb://db1,db2/shop?replicaSet=rs0&collection=orders'
   changecast --source 'postgres://ada@localhost/shop?table=orders'
   changecast --source 'redis://localhost/0?name=shop&stream=orders'
+  changecast --source 'sqlite://app.db?table=orders'  after: changecast sqlite install app.db --table orders
   changecast sub --topic shop.orders                follow a running one from a terminal
   curl -N http://127.0.0.1:8888/events              the same without changecast
 
@@ -48,6 +50,8 @@ pub(crate) enum Verb {
     Demo(ServeArguments),
     /// Follow a changecast server from a terminal or a script.
     Sub(SubArguments),
+    /// Let a SQLite database write down its changes, so that it can be watched.
+    Sqlite(SqliteArguments),
 }
 
 #[derive(Debug, Default, Args)]
@@ -72,7 +76,8 @@ pub(crate) struct ServeArguments {
     /// A database to watch, as a URL with its options; repeatable. For MongoDB: name, collection,
     /// pipeline, full_document, full_document_before_change; the rest goes to the driver. For
     /// PostgreSQL: name, table, slot, publication, host, sslmode, sslrootcert. For Redis: name, stream,
-    /// channel, keyspace. For a JSON address: name, topic, every, pointer, allow_private
+    /// channel, keyspace. For a SQLite file: name, table. For a JSON address: name, topic, every,
+    /// pointer, allow_private
     #[arg(long, env = "CHANGECAST_SOURCE", value_name = "URL", hide_env_values = true)]
     pub(crate) source: Vec<String>,
 

@@ -7,6 +7,7 @@ mod config;
 mod logging;
 mod run;
 mod sources;
+mod sqlite;
 mod sub;
 
 use std::io::Write;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Some(Verb::Serve(given)) => serve(given, false),
         Some(Verb::Demo(given)) => serve(given, true),
         Some(Verb::Sub(given)) => sub::run(given),
+        Some(Verb::Sqlite(given)) => sqlite::run(&given),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use changecast::source::http::{HttpConfig, HttpSource};
 use changecast::source::mongodb::{MongoConfig, MongoSource, Scope};
 use changecast::source::postgres::{PostgresConfig, PostgresSource};
 use changecast::source::redis::{RedisConfig, RedisSource, Watched};
-use changecast::source::sqlite::SqliteStore;
+use changecast::source::sqlite::{SqliteFile, SqliteFileConfig, SqliteStore};
 use changecast::source::{Source, SourceError};
 use changecast::telemetry::Telemetry;
 
@@ -25,6 +25,7 @@ pub(crate) enum SourceConfig {
     Postgres(PostgresConfig),
     Redis(RedisConfig),
     Http(HttpConfig),
+    SqliteFile(SqliteFileConfig),
 }
 
 impl SourceConfig {
@@ -46,8 +47,13 @@ impl SourceConfig {
             Some("postgres" | "postgresql") => {
                 Ok(Self::Postgres(PostgresConfig::from_url(url).map_err(configuration)?))
             }
+            Some("sqlite") => {
+                let config = SqliteFileConfig::from_url(url).map_err(configuration)?;
+                SqliteFile::new(config.clone()).map_err(configuration)?;
+                Ok(Self::SqliteFile(config))
+            }
             Some(scheme) => Err(Failure::Configuration(format!(
-                "--source cannot watch {scheme}://: it takes mongodb://, postgres://, redis:// and https://"
+                "--source cannot watch {scheme}://: it takes mongodb://, postgres://, redis://, sqlite:// and https://"
             ))),
             None => Err(Failure::Configuration(
                 "--source takes a URL such as mongodb://localhost/shop?collection=orders".into(),
@@ -93,12 +99,18 @@ impl SourceConfig {
             Self::Postgres(config) => &config.name,
             Self::Redis(config) => &config.name,
             Self::Http(config) => &config.name,
+            Self::SqliteFile(config) => &config.name,
         }
     }
 
     /// What the banner says of it.
     pub(crate) fn describe(&self, data: &Path) -> String {
         match self {
+            Self::SqliteFile(config) => {
+                let tables = &config.tables;
+                let tables = if tables.is_empty() { "*".into() } else { tables.join(", ") };
+                format!("SQLite, {}, {tables}", config.path.display())
+            }
             Self::Embedded => format!("the embedded store in {}", data.display()),
             Self::Mongo(config) => {
                 let collections = match &config.scope {
@@ -138,6 +150,7 @@ impl SourceConfig {
                 let store = SqliteStore::open(&file, EMBEDDED_NAME);
                 Arc::new(store.map_err(|error| cannot_open(&file, &error))?)
             }
+            Self::SqliteFile(config) => Arc::new(SqliteFile::new(config).map_err(configuration)?),
             Self::Mongo(config) => {
                 let source = MongoSource::new(config, Arc::clone(telemetry));
                 Arc::new(source.map_err(configuration)?)

@@ -168,6 +168,13 @@ pub const IDLE_POSITION_EVERY: Duration = Duration::from_secs(5);
 /// Changelog rows kept in a SQLite file when nobody reads it.
 pub const CHANGELOG_ROWS_MAX: u64 = 1_000_000;
 
+/// The same in a database of somebody else's, unless its installation says otherwise.
+pub const FILE_CHANGELOG_ROWS_MAX: u64 = 100_000;
+
+/// Bytes of one value of a row that are sent, as many as a MongoDB document has at most: a larger
+/// one is named as unavailable.
+pub const COLUMN_BYTES_MAX: usize = 16 << 20;
+
 /// Rows of it that are kept although they have been acknowledged: for somebody who looks.
 pub const CHANGELOG_KEPT_ROWS: i64 = 1_000;
 
@@ -185,6 +192,9 @@ pub const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 
 /// How often the file is asked whether another process has committed: 1.5 µs each time.
 pub const DATA_VERSION_EVERY: Duration = Duration::from_millis(5);
+
+/// How many times that is, before it is looked whether the file is still there: about a second.
+pub const DATA_VERSIONS_PER_CHECK: u32 = 200;
 
 /// Streams, channels and patterns in one Redis source: each is named in every position.
 pub const REDIS_WATCHED_MAX: usize = 100;

@@ -18,6 +18,7 @@ mod websocket;
 use std::time::Duration;
 
 pub(crate) use change::{Change, Entry, numbers};
+pub(crate) use client::http_client;
 pub(crate) use http::{Answer, Body, Connection, exchange};
 pub(crate) use mongo_double::{At, Fault, MongoDouble, NAMESPACE, Start};
 pub(crate) use mongod::{Mongod, insert_surely, shared_mongo, until};

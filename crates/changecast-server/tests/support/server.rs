@@ -38,8 +38,13 @@ impl TestServer {
 
     /// On a port that it finds free again after [`Self::kill`] or [`Self::terminate`].
     pub(crate) async fn start_restartable() -> Self {
+        Self::start_restartable_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_restartable_with(arguments: &[&str]) -> Self {
         let port = port_nobody_is_given().to_string();
-        Self::start_with(&["--port", &port]).await
+        Self::start_with(&[&["--port", &*port], arguments].concat()).await
     }
 
     /// With arguments that begin with a verb or choose the port.

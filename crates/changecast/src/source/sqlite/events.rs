@@ -46,7 +46,44 @@ impl Row {
     }
 }
 
-/// Encodes the rows of one store.
+/// A change as a row tells it, whatever wrote the row.
+pub(super) struct Event<'r> {
+    pub(super) id: i64,
+    pub(super) time: i64,
+    pub(super) op: Op,
+    pub(super) op_name: &'r str,
+    pub(super) collection: String,
+    /// The `documentKey`, as JSON.
+    pub(super) key: String,
+    /// The `_id`, as JSON, where it is not among the fields of the images.
+    pub(super) own_id: Option<String>,
+    pub(super) before: Image,
+    pub(super) after: Image,
+    /// The paths of what the images lack.
+    pub(super) unavailable: Vec<String>,
+}
+
+impl<'r> Event<'r> {
+    /// What a row of the store's own changelog tells.
+    pub(super) fn of_store(row: &'r Row) -> Self {
+        let document_id = quote(clip(&row.document_id));
+        Self {
+            id: row.id,
+            time: row.time,
+            op: Op::from_name(&row.op),
+            op_name: &row.op,
+            collection: row.collection.clone(),
+            key: format!(r#"{{"_id":{document_id}}}"#),
+            own_id: Some(document_id),
+            before: Image::read(row.before.as_deref()),
+            after: Image::read(row.after.as_deref()),
+            unavailable: Vec::new(),
+        }
+    }
+}
+
+/// Encodes the changes of one source.
+#[derive(Clone)]
 pub(super) struct Encoder {
     /// The source's name, which [`Topic`] takes with any collection the file's checks allow.
     pub(super) name: Arc<str>,
@@ -55,47 +92,53 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// The change that `row` tells of; none if it changed nothing.
-    pub(super) fn change(&self, row: &Row) -> Option<Change> {
+    /// The change that `event` tells of; none if it changed nothing.
+    pub(super) fn change(&self, event: Event<'_>) -> Option<Change> {
         let mut parts = Parts::default();
-        let (before, after) =
-            (Image::read(row.before.as_deref()), Image::read(row.after.as_deref()));
-        let before = parts.document(Parts::BEFORE, &before);
-        let after = parts.document(Parts::FULL, &after);
-        let op = Op::from_name(&row.op);
+        let own_id = event.own_id.as_deref();
+        let before = parts.document(Parts::BEFORE, &event.before, own_id);
+        let after = parts.document(Parts::FULL, &event.after, own_id);
+        let op = event.op;
         if let (Op::Update | Op::Replace, Some(before), Some(after)) = (op, &before, &after)
             && before.members() == after.members()
+            && event.unavailable.is_empty()
         {
             return None;
         }
         if op == Op::Update {
-            parts.describe(before.as_ref(), after.as_ref());
+            // Of a value that is not there nobody can tell whether it has changed.
+            let is_whole = event.unavailable.is_empty();
+            parts.describe(before.as_ref().filter(|_| is_whole), after.as_ref());
         }
-        let document_id = quote(clip(&row.document_id));
-        parts.full = after.map(|after| identified(&document_id, &after));
-        parts.before = before.map(|before| identified(&document_id, &before));
-        parts.fit(limits::ENTRY_BYTES_MAX - ENVELOPE_BYTES_MAX);
-        let topic = self.topic(&row.collection);
-        let key = format!(r#"{{"_id":{document_id}}}"#);
-        let event = self.event(row, &topic, &key, &parts);
-        Some(Change { topic, op, key: key.into(), event: event.into() })
+        let whole = |object: Object<'_>| match own_id {
+            Some(id) => identified(id, &object),
+            None => object.to_string(),
+        };
+        parts.full = after.map(whole);
+        parts.before = before.map(whole);
+        parts.fit(
+            (limits::ENTRY_BYTES_MAX - ENVELOPE_BYTES_MAX).saturating_sub(2 * event.key.len()),
+        );
+        let topic = self.topic(&event.collection);
+        let text = self.event(&event, &topic, &parts);
+        Some(Change { topic, op, key: event.key.into(), event: text.into() })
     }
 
-    fn event(&self, row: &Row, topic: &Topic, key: &str, parts: &Parts) -> String {
-        let id = format!(r#"{{"_data":"{}-{}"}}"#, self.identity, row.id);
-        let op = quote(clip(&row.op));
-        let millis = u64::try_from(row.time).unwrap_or(0).min(TIME_MAX);
+    fn event(&self, event: &Event<'_>, topic: &Topic, parts: &Parts) -> String {
+        let id = format!(r#"{{"_data":"{}-{}"}}"#, self.identity, event.id);
+        let op = quote(clip(event.op_name));
+        let millis = u64::try_from(event.time).unwrap_or(0).min(TIME_MAX);
         let time = format!(r#"{{"$date":"{}"}}"#, Timestamp(millis));
         let (db, coll) = (quote(&self.name), quote(topic.collection()));
         let ns = format!(r#"{{"db":{db},"coll":{coll}}}"#);
-        let unavailable = parts.unavailable();
+        let unavailable = parts.unavailable(&event.unavailable);
         let members = [
             ("_id", Some(&*id)),
             ("operationType", Some(&*op)),
             ("wallTime", Some(&*time)),
             (Parts::FULL, parts.full.as_deref()),
             ("ns", Some(&*ns)),
-            ("documentKey", Some(key)),
+            ("documentKey", Some(&*event.key)),
             (Parts::DESCRIPTION, parts.description.as_deref()),
             (Parts::BEFORE, parts.before.as_deref()),
             ("unavailable", unavailable.as_deref()),
@@ -127,7 +170,12 @@ impl Parts {
     const DESCRIPTION: &'static str = "updateDescription";
     const BEFORE: &'static str = "fullDocumentBeforeChange";
 
-    fn document<'t>(&mut self, name: &'static str, image: &'t Image) -> Option<Object<'t>> {
+    fn document<'t>(
+        &mut self,
+        name: &'static str,
+        image: &'t Image,
+        own_id: Option<&str>,
+    ) -> Option<Object<'t>> {
         let text = match image {
             Image::Absent => return None,
             Image::Unreadable => "",
@@ -137,8 +185,10 @@ impl Parts {
             self.missing.push(name);
             return None;
         };
-        // The row's id is the truth.
-        object.remove("_id");
+        if own_id.is_some() {
+            // The row's id is the truth.
+            object.remove("_id");
+        }
         Some(object)
     }
 
@@ -167,14 +217,16 @@ impl Parts {
         }
     }
 
-    fn unavailable(&self) -> Option<String> {
-        let names: Vec<String> = self.missing.iter().map(|name| quote(name)).collect();
+    /// What is missing, beside the `paths` that the images lack.
+    fn unavailable(&self, paths: &[String]) -> Option<String> {
+        let paths = paths.iter().map(String::as_str);
+        let names: Vec<String> = self.missing.iter().copied().chain(paths).map(quote).collect();
         (!names.is_empty()).then(|| format!("[{}]", names.join(",")))
     }
 }
 
 /// A row's image, minified and safe for every reader, if it can be sent.
-enum Image {
+pub(super) enum Image {
     Absent,
     Unreadable,
     Text(String),
@@ -216,7 +268,7 @@ mod tests {
             let (full, description, before) = (part(), part(), part());
             let mut parts = Parts { full, description, before, missing: Vec::new() };
             parts.fit(room);
-            assert_eq!(parts.unavailable().as_deref(), unavailable, "{room}");
+            assert_eq!(parts.unavailable(&[]).as_deref(), unavailable, "{room}");
         }
     }
 }

@@ -12,12 +12,14 @@ mod position;
 mod schema;
 mod store;
 mod stream;
+pub mod tables;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use store::SqliteStore;
+pub use tables::{SqliteFile, SqliteFileConfig};
 
 use rusqlite::ErrorCode;
 

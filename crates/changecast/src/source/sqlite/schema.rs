@@ -25,6 +25,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::failure;
+use super::stream::Changelog;
 use crate::limits;
 use crate::source::SourceError;
 
@@ -141,7 +142,17 @@ const WRITTEN: &str = "
         DELETE FROM changelog_pending WHERE collection = NEW.collection AND id = NEW.id;";
 
 /// Stands for `{NOW}`; `unixepoch('subsec')` needs SQLite 3.42.
-const NOW: &str = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)";
+pub(super) const NOW: &str = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)";
+
+/// Where the changes are written down.
+pub(super) const CHANGELOG: Changelog = Changelog {
+    table: "changelog",
+    state: "changelog_state",
+    // The row counts beside SQLite's own record, which a statement with `OR FAIL` leaves behind.
+    newest: "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changelog'), 0),
+                        coalesce((SELECT max(id) FROM changelog), 0))",
+    columns: "op, collection, document_id, before, after",
+};
 
 /// Opens the store at `path`, creating it where there is none.
 pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {

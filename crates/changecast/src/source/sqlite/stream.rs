@@ -17,11 +17,11 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::events::{Encoder, Row};
+use super::events::{Encoder, Event, Row};
 use super::position::Place;
 use super::{failure, schema};
 use crate::limits;
-use crate::model::Position;
+use crate::model::{Change, Position};
 use crate::source::{ChangeStream, Delivery, DeliverySender, SourceError, WatchOptions};
 
 /// Wakes the threads that watch, right after a commit.
@@ -49,6 +49,39 @@ impl Wake {
     }
 }
 
+/// Where a database's changes are written down: a changelog whose ids have no holes, and what is
+/// known of it, as SQL names them.
+pub(super) struct Changelog {
+    /// Its rows, with `id` and `time`.
+    pub(super) table: &'static str,
+    /// One row, with `identity`.
+    pub(super) state: &'static str,
+    /// Asks for the id that the newest row has, or had.
+    pub(super) newest: &'static str,
+    /// What the fields of a [`Row`] after its time are called.
+    pub(super) columns: &'static str,
+}
+
+/// What becomes of the rows of a changelog.
+pub(super) trait Decode: Send + 'static {
+    /// The change that `row` tells of; none if it changed nothing, or nobody wants to know.
+    fn change(&mut self, connection: &Connection, row: &Row)
+    -> Result<Option<Change>, SourceError>;
+
+    /// Looks now and then whether changes are still written down.
+    fn check(&mut self, connection: &Connection) -> Result<(), SourceError>;
+}
+
+impl Decode for Encoder {
+    fn change(&mut self, _: &Connection, row: &Row) -> Result<Option<Change>, SourceError> {
+        Ok(Encoder::change(self, Event::of_store(row)))
+    }
+
+    fn check(&mut self, _: &Connection) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
 /// Opens a stream on the store at `path`, where `options` say, or from now.
 pub(super) fn open(
     path: &Path,
@@ -56,13 +89,24 @@ pub(super) fn open(
     wake: Arc<Wake>,
     options: &WatchOptions,
 ) -> Result<ChangeStream, SourceError> {
-    let connection = schema::connect(path)?;
-    let place = establish(&connection, options.token())?;
+    let decoder = |identity| Encoder { name, identity };
+    follow(schema::connect(path)?, &schema::CHANGELOG, decoder, wake, options)
+}
+
+/// Opens a stream on a `changelog`, which the decoder reads that is made with its identity.
+pub(super) fn follow<D: Decode>(
+    connection: Connection,
+    changelog: &'static Changelog,
+    decoder: impl FnOnce(String) -> D,
+    wake: Arc<Wake>,
+    options: &WatchOptions,
+) -> Result<ChangeStream, SourceError> {
+    let place = establish(&connection, changelog, options.token())?;
     let (sender, stream) = ChangeStream::new(Some(place.to_position()));
-    let encoder = Encoder { name, identity: place.identity.clone() };
+    let decoder = decoder(place.identity.clone());
     let batch_size = options.batch_size.map_or(limits::BATCH_CHANGES_MAX, |count| count as usize);
     let batch_size = batch_size.clamp(1, limits::BATCH_CHANGES_MAX);
-    let watcher = Watcher { connection, encoder, place, batch_size, wake, sender };
+    let watcher = Watcher { connection, changelog, decoder, place, batch_size, wake, sender };
     thread::Builder::new()
         .name("sqlite-watch".into())
         .spawn(move || watcher.run())
@@ -71,21 +115,20 @@ pub(super) fn open(
 }
 
 /// Fixes the place, all in one snapshot of the file.
-fn establish(connection: &Connection, position: Option<&Position>) -> Result<Place, SourceError> {
+fn establish(
+    connection: &Connection,
+    changelog: &Changelog,
+    position: Option<&Position>,
+) -> Result<Place, SourceError> {
+    let Changelog { table, state, .. } = changelog;
     let snapshot = connection.unchecked_transaction().map_err(failure)?;
     let identity: String = snapshot
-        .query_row("SELECT identity FROM changelog_state", [], |row| row.get(0))
+        .query_row(&format!("SELECT identity FROM {state}"), [], |row| row.get(0))
         .map_err(failure)?;
-    let newest = newest(&snapshot).map_err(failure)?;
+    let newest = changelog.newest(&snapshot).map_err(failure)?;
+    let time_of = format!("SELECT CAST(time AS INTEGER) FROM {table} WHERE id = ?");
     let time = |id: i64| {
-        snapshot
-            .query_row(
-                "SELECT CAST(time AS INTEGER) FROM changelog WHERE id = ?",
-                params![id],
-                |row| row.get(0),
-            )
-            .optional()
-            .map_err(failure)
+        snapshot.query_row(&time_of, params![id], |row| row.get(0)).optional().map_err(failure)
     };
     let Some(position) = position else {
         return Ok(Place { identity, id: newest, time: time(newest)? });
@@ -102,36 +145,59 @@ fn establish(connection: &Connection, position: Option<&Position>) -> Result<Pla
     {
         return Err(lost("the database took another course: restored from a copy?"));
     }
-    check_next(&snapshot, &place, newest)?;
+    changelog.check_next(&snapshot, &place, newest)?;
     Ok(place)
 }
 
-/// The id that the newest row has, or had. The row counts beside SQLite's own record, which a
-/// statement with `OR FAIL` leaves behind.
-fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached(
-            "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changelog'), 0),
-                        coalesce((SELECT max(id) FROM changelog), 0))",
-        )?
-        .query_row([], |row| row.get(0))
-}
-
-fn check_next(snapshot: &Connection, place: &Place, newest: i64) -> Result<(), SourceError> {
-    let next: Option<i64> = snapshot
-        .query_row("SELECT min(id) FROM changelog WHERE id > ?", params![place.id], |row| {
-            row.get(0)
-        })
-        .map_err(failure)?;
-    if place.id < newest && next != Some(place.id + 1) {
-        return Err(pruned());
+impl Changelog {
+    fn newest(&self, connection: &Connection) -> rusqlite::Result<i64> {
+        connection.prepare_cached(self.newest)?.query_row([], |row| row.get(0))
     }
-    Ok(())
+
+    fn check_next(
+        &self,
+        snapshot: &Connection,
+        place: &Place,
+        newest: i64,
+    ) -> Result<(), SourceError> {
+        let next = format!("SELECT min(id) FROM {} WHERE id > ?", self.table);
+        let next: Option<i64> =
+            snapshot.query_row(&next, params![place.id], |row| row.get(0)).map_err(failure)?;
+        if place.id < newest && next != Some(place.id + 1) {
+            return Err(pruned());
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        snapshot: &Connection,
+        after: i64,
+        batch_size: usize,
+    ) -> rusqlite::Result<Vec<Row>> {
+        let Self { table, columns, .. } = self;
+        let mut statement = snapshot.prepare_cached(&format!(
+            "SELECT id, CAST(time AS INTEGER), {columns} FROM {table}
+             WHERE id > ? ORDER BY id LIMIT ?"
+        ))?;
+        let mut found = statement.query(params![after, batch_size as i64])?;
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        while bytes < limits::BATCH_BYTES_MAX
+            && let Some(row) = found.next()?
+        {
+            let row = read_row(row)?;
+            bytes += row.weight();
+            rows.push(row);
+        }
+        Ok(rows)
+    }
 }
 
-struct Watcher {
+struct Watcher<D> {
     connection: Connection,
-    encoder: Encoder,
+    changelog: &'static Changelog,
+    decoder: D,
     place: Place,
     /// How many rows are read at once.
     batch_size: usize,
@@ -139,7 +205,7 @@ struct Watcher {
     sender: DeliverySender,
 }
 
-impl Watcher {
+impl<D: Decode> Watcher<D> {
     fn run(mut self) {
         if let Err(error) = self.follow() {
             // Nobody listening any more is as good.
@@ -153,14 +219,17 @@ impl Watcher {
         while !self.sender.is_closed() {
             let asked = self.sender.asked();
             let version = self.data_version()?;
-            while self.deliver_batch()? {}
+            self.deliver()?;
             if asked > answered && self.sender.answer_nothing_blocking(asked) {
                 answered = asked;
             }
-            while !self.sender.is_closed()
-                && self.sender.asked() == answered
-                && self.data_version()? == version
-            {
+            for _ in 0..limits::DATA_VERSIONS_PER_CHECK {
+                if self.sender.is_closed()
+                    || self.sender.asked() != answered
+                    || self.data_version()? != version
+                {
+                    break;
+                }
                 let now = self.wake.wait(seen, limits::DATA_VERSION_EVERY);
                 if now != seen {
                     seen = now;
@@ -169,6 +238,23 @@ impl Watcher {
             }
         }
         Ok(())
+    }
+
+    /// Hands out what there is, and then looks whether more will be written down: what cannot be
+    /// read is explained by that, too.
+    fn deliver(&mut self) -> Result<(), SourceError> {
+        let delivered = loop {
+            match self.deliver_batch() {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if matches!(delivered, Err(SourceError::HistoryLost(_))) {
+            return delivered;
+        }
+        self.decoder.check(&self.connection)?;
+        delivered
     }
 
     /// Changes when another connection has committed.
@@ -187,7 +273,7 @@ impl Watcher {
             }
             self.place.id = row.id;
             self.place.time = Some(row.time);
-            let change = self.encoder.change(row);
+            let change = self.decoder.change(&self.connection, row)?;
             let position = Some(self.place.to_position());
             if !self.sender.send_blocking(Ok(Delivery { change, position })) {
                 return Ok(false);
@@ -198,30 +284,13 @@ impl Watcher {
 
     fn read_batch(&self) -> Result<Vec<Row>, SourceError> {
         let snapshot = self.connection.unchecked_transaction().map_err(failure)?;
-        let rows = read_rows(&snapshot, self.place.id, self.batch_size).map_err(failure)?;
-        if rows.is_empty() && newest(&snapshot).map_err(failure)? != self.place.id {
+        let rows =
+            self.changelog.read(&snapshot, self.place.id, self.batch_size).map_err(failure)?;
+        if rows.is_empty() && self.changelog.newest(&snapshot).map_err(failure)? != self.place.id {
             return Err(pruned());
         }
         Ok(rows)
     }
-}
-
-fn read_rows(snapshot: &Connection, after: i64, batch_size: usize) -> rusqlite::Result<Vec<Row>> {
-    let mut statement = snapshot.prepare_cached(
-        "SELECT id, CAST(time AS INTEGER), op, collection, document_id, before, after FROM changelog
-         WHERE id > ? ORDER BY id LIMIT ?",
-    )?;
-    let mut found = statement.query(params![after, batch_size as i64])?;
-    let mut rows = Vec::new();
-    let mut bytes = 0;
-    while bytes < limits::BATCH_BYTES_MAX
-        && let Some(row) = found.next()?
-    {
-        let row = read_row(row)?;
-        bytes += row.weight();
-        rows.push(row);
-    }
-    Ok(rows)
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

@@ -1,6 +1,6 @@
 //! Rows become events: the exact text, and every kind of poison.
 
-use super::super::events::{Encoder, Row};
+use super::super::events::{Encoder, Event, Row};
 use crate::model::{Change, Op};
 
 fn encoder() -> Encoder {
@@ -20,7 +20,7 @@ fn row(op: &str, before: Option<&str>, after: Option<&str>) -> Row {
 }
 
 fn encode(row: &Row) -> (Change, String) {
-    let change = encoder().change(row).expect("a change");
+    let change = encoder().change(Event::of_store(row)).expect("a change");
     let text = String::from_utf8(change.event.to_vec()).unwrap();
     assert!(!text.contains(['\n', '\r']), "{text}");
     serde_json::from_str::<serde_json::Value>(&text).expect("JSON that others can read");
@@ -114,10 +114,18 @@ fn numbers_survive_a_browser() {
 fn what_changed_nothing_is_no_event() {
     for after in [r#"{"n":1}"#, " { \"n\" : 1 } ", r#"{"n":1,"_id":5}"#] {
         for op in ["update", "replace"] {
-            assert!(encoder().change(&row(op, Some(r#"{"n":1}"#), Some(after))).is_none());
+            assert!(
+                encoder()
+                    .change(Event::of_store(&row(op, Some(r#"{"n":1}"#), Some(after))))
+                    .is_none()
+            );
         }
     }
-    assert!(encoder().change(&row("update", Some(r#"{"n":1}"#), Some(r#"{"n":1.0}"#))).is_some());
+    assert!(
+        encoder()
+            .change(Event::of_store(&row("update", Some(r#"{"n":1}"#), Some(r#"{"n":1.0}"#))))
+            .is_some()
+    );
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! An image's literals, as relaxed Extended JSON.
+//!
+//! Any program may have written what is read here: what cannot be read is said to be unreadable,
+//! never guessed.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::source::sqlite::object::quote;
+
+/// One value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Json(String),
+    /// Too large to be sent.
+    Unavailable,
+}
+
+/// The values of an image; none if it is not one.
+pub(super) fn read(image: &str) -> Option<Vec<Value>> {
+    let mut values = Vec::new();
+    let mut rest = image;
+    loop {
+        let (literal, after) = split(rest)?;
+        values.push(value(literal)?);
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return after.is_empty().then_some(values),
+        }
+    }
+}
+
+/// The literal that `text` starts with.
+fn split(text: &str) -> Option<(&str, &str)> {
+    if !text.starts_with('\'') {
+        return Some(text.split_at(text.find(',').unwrap_or(text.len())));
+    }
+    let mut from = 1;
+    loop {
+        let end = from + text.get(from..)?.find('\'')?;
+        if text.as_bytes().get(end + 1) != Some(&b'\'') {
+            return text.split_at_checked(end + 1);
+        }
+        from = end + 2;
+    }
+}
+
+fn value(literal: &str) -> Option<Value> {
+    let json = match literal.as_bytes().first()? {
+        b'!' => return (literal == "!").then_some(Value::Unavailable),
+        b'\'' => {
+            let text = literal.get(1..literal.len().checked_sub(1)?)?;
+            quote(&text.replace("''", "'"))
+        }
+        b't' => quote(&String::from_utf8_lossy(&bytes(literal.get(1..)?)?)),
+        b'X' => {
+            let hex = literal.strip_prefix("X'")?.strip_suffix('\'')?;
+            let base64 = STANDARD.encode(bytes(hex)?);
+            format!(r#"{{"$binary":{{"base64":"{base64}","subType":"00"}}}}"#)
+        }
+        b'N' => return (literal == "NULL").then(|| Value::Json("null".into())),
+        _ => number(literal)?,
+    };
+    Some(Value::Json(json))
+}
+
+fn number(literal: &str) -> Option<String> {
+    const EXACT_MAX: u64 = 1 << 53;
+    if let Ok(integer) = literal.parse::<i64>() {
+        return Some(if integer.unsigned_abs() <= EXACT_MAX {
+            integer.to_string()
+        } else {
+            format!(r#"{{"$numberLong":"{integer}"}}"#)
+        });
+    }
+    let looks_so =
+        literal.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
+            || literal.trim_start_matches('-') == "Inf";
+    let real: f64 = literal.parse().ok().filter(|_| looks_so)?;
+    let mut text = String::new();
+    match real {
+        real if real.is_nan() => text.push_str(r#"{"$numberDouble":"NaN"}"#),
+        real if real.is_infinite() => {
+            let sign = if real < 0.0 { "-" } else { "" };
+            write!(text, r#"{{"$numberDouble":"{sign}Infinity"}}"#).ok()?;
+        }
+        real => text = serde_json::to_string(&real).ok()?,
+    }
+    Some(text)
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pairs = hex.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(image: &str, expected: &[&str]) {
+        let values = read(image).expect(image);
+        let texts: Vec<&str> = values
+            .iter()
+            .map(|value| match value {
+                Value::Json(text) => &**text,
+                Value::Unavailable => "!",
+            })
+            .collect();
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn every_literal_becomes_json() {
+        check("1,-2.5,'a,''b''\n',NULL", &["1", "-2.5", r#""a,'b'\n""#, "null"]);
+        check("9007199254740993,5.0", &[r#"{"$numberLong":"9007199254740993"}"#, "5.0"]);
+        check(
+            "9.0e+999,-Inf",
+            &[r#"{"$numberDouble":"Infinity"}"#, r#"{"$numberDouble":"-Infinity"}"#],
+        );
+        check(
+            "X'00ff',X''",
+            &[
+                r#"{"$binary":{"base64":"AP8=","subType":"00"}}"#,
+                r#"{"$binary":{"base64":"","subType":"00"}}"#,
+            ],
+        );
+        check("t610062,!,''", &[r#""a\u0000b""#, "!", r#""""#]);
+    }
+
+    #[test]
+    fn what_is_no_image_is_not_read() {
+        for image in ["", "1,", "'", "'a", "X'0", "X'0g'", "nan", "inf", "NULLs", "1 2", "t6", "é"]
+        {
+            assert_eq!(read(image), None, "{image}");
+        }
+    }
+}
