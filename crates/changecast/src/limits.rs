@@ -251,6 +251,22 @@ pub const HTTP_BODY_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a document written over HTTP.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 
+/// Documents in one page of a list.
+pub const LIST_COUNT_MAX: usize = 1_000;
+
+/// Documents in one page of a list unless the client asks for another number.
+pub const LIST_COUNT: usize = 100;
+
+/// Bytes of documents in one page of a list, which is built in memory; a single larger one still
+/// makes a page of its own.
+pub const LIST_BYTES_MAX: usize = 8 << 20;
+
+/// How long a read or write of documents may keep an external database busy.
+pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a patch is tried anew because somebody else has written the document in between.
+pub const PATCH_TRIES_MAX: usize = 16;
+
 /// Objects and arrays inside one another in a document, as in MongoDB; JSON parsers, ours for one,
 /// often stop at 128.
 pub const DOCUMENT_DEPTH_MAX: usize = 100;

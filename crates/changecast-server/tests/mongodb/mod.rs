@@ -6,6 +6,7 @@
 mod absent;
 mod changes;
 mod deployments;
+mod documents;
 mod endings;
 mod filters;
 mod load;

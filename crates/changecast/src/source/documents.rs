@@ -30,6 +30,36 @@ pub trait Documents: Send + Sync + 'static {
         id: &str,
         write: Write,
     ) -> Result<Written, DocumentsError>;
+
+    /// A page of a collection's documents, in the order of their keys.
+    ///
+    /// Everything that the database had committed before the call, and a stream can have told, is in
+    /// it: whoever follows from a place before the call misses nothing. The default has no lists.
+    ///
+    /// # Errors
+    /// When the names or `after` are not valid, or the database fails.
+    async fn list(&self, collection: &str, wanted: ListPage) -> Result<Listed, DocumentsError> {
+        let (_, _) = (collection, wanted);
+        Err(DocumentsError::Missing("this source lists no documents".into()))
+    }
+}
+
+/// Which page of a collection is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPage {
+    /// The key after which it begins, as [`Listed::next`] said it; none for the first page.
+    pub after: Option<String>,
+    /// How many documents it has at most; a source may end it sooner.
+    pub limit: usize,
+}
+
+/// A page of a collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The documents as JSON, `_id` included, in the order of their keys.
+    pub documents: Vec<String>,
+    /// The `after` of the next page; none where this is the last.
+    pub next: Option<String>,
 }
 
 /// A document as it is served.
@@ -88,6 +118,15 @@ pub enum DocumentsError {
     /// The request is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// There is no such collection here, or none that can be had so.
+    #[error("{0}")]
+    Missing(String),
+    /// The database's user may not do it.
+    #[error("{0}")]
+    Refused(String),
+    /// Another document, or another writer, stands in the way.
+    #[error("{0}")]
+    Conflict(String),
     /// The database failed; it may work again later.
     #[error("the database failed: {0}")]
     Unavailable(String),

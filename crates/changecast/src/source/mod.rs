@@ -30,7 +30,9 @@ use async_trait::async_trait;
 use crate::model::{Position, TopicSet};
 
 pub use delivery::{Delivery, DeliverySender};
-pub use documents::{Content, Documents, DocumentsError, Write, Written};
+pub use documents::{
+    Content, Documents, DocumentsError, ListPage, Listed, Write, Written,
+};
 pub use error::{Remedy, SourceError};
 pub use options::{FullDocument, FullDocumentBeforeChange, OperationTime, WatchOptions};
 pub use runner::start;

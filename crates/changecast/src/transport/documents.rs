@@ -1,4 +1,7 @@
-//! `/documents/{source}/{collection}/{id}`: reading and writing single documents.
+//! `/documents/{source}/{collection}/{id}`: reading and writing single documents; without an id,
+//! `list.rs` has them in pages.
+
+mod list;
 
 use std::sync::Arc;
 
@@ -25,6 +28,8 @@ pub enum DocumentsMode {
     /// Reading and writing.
     Write,
 }
+
+pub(super) use list::list;
 
 pub(super) type Key = Path<(String, String, String)>;
 
@@ -145,6 +150,9 @@ impl From<DocumentsError> for Problem {
     fn from(error: DocumentsError) -> Self {
         match error {
             DocumentsError::Invalid(detail) => Self::bad_request("document", detail),
+            DocumentsError::Missing(detail) => Self::not_found(detail),
+            DocumentsError::Refused(detail) => Self::forbidden("documents", detail),
+            DocumentsError::Conflict(detail) => Self::new(StatusCode::CONFLICT, "conflict", detail),
             DocumentsError::Unavailable(_) => {
                 // What the database said is for the log, not for the browser.
                 tracing::error!(%error, "documents failed");

@@ -6,15 +6,17 @@ use serde::Serialize;
 
 use serde_json::value::RawValue;
 
+use super::format::Format;
 use crate::hub::{Control, Gap, Selection};
 use crate::model::{Change, EventId, SourceStatus};
 
-/// `{"id":…,"topic":…,"change":…}`; the event's bytes go in as they are.
-pub(super) fn change(id: EventId, change: &Change, end: &str) -> Bytes {
+/// `{"id":…,"topic":…,"change":…}`; the line that `format` makes goes in as it is.
+pub(super) fn change(format: Format, id: EventId, change: &Change, end: &str) -> Bytes {
+    let line = format.line(id, change);
     let topic = serde_json::to_string(change.topic.as_str()).unwrap_or_default();
-    let mut frame = BytesMut::with_capacity(change.event.len() + topic.len() + 64);
+    let mut frame = BytesMut::with_capacity(line.len() + topic.len() + 64);
     frame.put_slice(format!(r#"{{"id":"{id}","topic":{topic},"change":"#).as_bytes());
-    frame.put_slice(&change.event);
+    frame.put_slice(&line);
     frame.put_slice(b"}");
     frame.put_slice(end.as_bytes());
     frame.freeze()

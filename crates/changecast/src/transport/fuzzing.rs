@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::command;
+use super::format::Format;
 use super::ndjson::Ndjson;
 use super::origin_frame::{Fields, OriginFrame};
 use super::problem::Problem;
@@ -41,13 +42,15 @@ pub fn request(bytes: &[u8]) {
 }
 
 fn follow(wanted: Request) {
-    let Request { selection, start, mode, wait, bookmarks_as_events: _ } = wanted;
+    let Request { selection, start, mode, format, wait, bookmarks_as_events: _ } = wanted;
+    let format = format.unwrap_or_default();
     assert!(selection.len() <= limits::TOPIC_COUNT_MAX && !selection.is_empty());
     assert!(wait.is_none_or(|wait| wait <= limits::POLL_MAX));
     assert!(!matches!(start, Start::Last(count) if count > limits::LAST_MAX));
     Stage::run(async move |visitors| {
-        let (subscription, listener) =
-            visitors.subscribe(selection, start, Arc::new(WebSocket), mode, at_once()).await;
+        let (subscription, listener) = visitors
+            .subscribe(selection, start, Arc::new(WebSocket(Format::default())), mode, at_once())
+            .await;
         listen(subscription, listener).await;
     });
 }
@@ -65,7 +68,7 @@ fn check_problem(problem: Problem) {
 pub fn websocket_command(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     Stage::run(async |visitors| {
-        let (selection, codec) = (everything_of("a.b"), Arc::new(WebSocket));
+        let (selection, codec) = (everything_of("a.b"), Arc::new(WebSocket(Format::default())));
         let (mut subscription, mut listener) =
             visitors.subscribe(selection, Start::Earliest, codec, Mode::Queue, at_once()).await;
         if let Ok(Output::Messages(hello)) = subscription.next().await {
@@ -94,7 +97,7 @@ pub fn websocket_frames(bytes: &[u8]) {
     let start = if choice & 2 == 0 { Start::Earliest } else { Start::Unreadable };
     let piece = usize::from(choice >> 2);
     let (codec, commands): (Arc<dyn Codec>, _) = match choice & 1 {
-        0 => (Arc::new(WebSocket), Commands::Obey),
+        0 => (Arc::new(WebSocket(Format::default())), Commands::Obey),
         _ => (Arc::new(OriginFrame), Commands::Ignore),
     };
     Stage::run(async |visitors| {
@@ -168,11 +171,11 @@ pub(crate) fn check_frames(change: &Change) {
     let encode = |codec: &dyn Codec| {
         String::from_utf8(codec.change(id, change).into()).expect("a frame is UTF-8")
     };
-    let block = encode(&Sse { bookmarks_as_events: false });
+    let block = encode(&Sse { format: Format::default(), bookmarks_as_events: false });
     let event = std::str::from_utf8(&change.event).expect("an event is UTF-8");
     assert_eq!(block, format!("id: {id}\ndata: {event}\n\n"));
-    let line = encode(&Ndjson);
-    assert_eq!(line.strip_suffix('\n'), Some(encode(&WebSocket).as_str()));
+    let line = encode(&Ndjson(Format::default()));
+    assert_eq!(line.strip_suffix('\n'), Some(encode(&WebSocket(Format::default())).as_str()));
     assert_eq!(line.lines().count(), 1, "{line:?}");
     assert_eq!(members(&line), ["id", "topic", "change"]);
     let mut expected = members(event);

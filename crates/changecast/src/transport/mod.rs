@@ -8,6 +8,7 @@ mod access;
 mod cloud_event;
 mod command;
 mod documents;
+mod format;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;

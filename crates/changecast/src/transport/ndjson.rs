@@ -3,21 +3,22 @@
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 
+use super::format::Format;
 use super::frame;
 use crate::hub::{Codec, Control};
 use crate::model::{Change, EventId};
 
 pub(super) const CONTENT_TYPE: &str = "application/x-ndjson";
 
-pub(super) struct Ndjson;
+pub(super) struct Ndjson(pub(super) Format);
 
 impl Codec for Ndjson {
     fn name(&self) -> &'static str {
-        "ndjson"
+        self.0.pick(["ndjson", "ndjson-data", "ndjson-cloudevents", "ndjson-debezium"])
     }
 
     fn change(&self, id: EventId, change: &Change) -> Bytes {
-        frame::change(id, change, "\n")
+        frame::change(self.0, id, change, "\n")
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {

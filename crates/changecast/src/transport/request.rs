@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Uri};
 
+use super::format::Format;
 use super::problem::Problem;
 use crate::filter::Filter;
 use crate::hub::{Mode, Selection, Start};
@@ -12,8 +13,17 @@ use crate::limits;
 use crate::model::{EventId, TopicPattern, TopicSet};
 
 /// The parameters that are known; any other is refused, so that a typo fails loudly.
-const PARAMETERS: [&str; 8] =
-    ["topic", "since", "match", "mode", "wait", "bookmarks", "last_event_id", "lastEventId"];
+const PARAMETERS: [&str; 9] = [
+    "topic",
+    "since",
+    "match",
+    "mode",
+    "format",
+    "wait",
+    "bookmarks",
+    "last_event_id",
+    "lastEventId",
+];
 
 /// A checked request to follow.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +31,8 @@ pub(super) struct Request {
     pub(super) selection: Selection,
     pub(super) start: Start,
     pub(super) mode: Mode,
+    /// How changes look, where the client says so.
+    pub(super) format: Option<Format>,
     /// How long a long poll waits.
     pub(super) wait: Option<Duration>,
     /// Whether bookmarks come as events, for clients that do not see an `id:`-only block.
@@ -34,6 +46,7 @@ impl Request {
     pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut topics = Vec::new();
         let (mut start, mut filter, mut mode, mut wait) = (None, None, None, None);
+        let mut format = None;
         let mut bookmarks_as_events = false;
         let mut resumed = resume_header(headers);
         let query = uri.query().unwrap_or("").as_bytes();
@@ -43,6 +56,7 @@ impl Request {
                 "since" => set_once(&mut start, read_since(&value)?, "since")?,
                 "match" => set_once(&mut filter, read_match(&value)?, "match")?,
                 "mode" => set_once(&mut mode, read_mode(&value)?, "mode")?,
+                "format" => set_once(&mut format, read_format(&value)?, "format")?,
                 "wait" => set_once(&mut wait, read_wait(&value)?, "wait")?,
                 "last_event_id" | "lastEventId" if value.is_empty() => {}
                 "last_event_id" | "lastEventId" => {
@@ -60,7 +74,7 @@ impl Request {
         let start = resumed.or(start).unwrap_or(Start::Now);
         let selection = Selection::new(TopicSet::new(topics), filter);
         let mode = mode.unwrap_or_default();
-        Ok(Self { selection, start, mode, wait, bookmarks_as_events })
+        Ok(Self { selection, start, mode, format, wait, bookmarks_as_events })
     }
 }
 
@@ -116,6 +130,11 @@ fn read_mode(text: &str) -> Result<Mode, Problem> {
         "latest" => Ok(Mode::Latest),
         _ => Err(bad("mode", text, "it takes queue or latest")),
     }
+}
+
+fn read_format(text: &str) -> Result<Format, Problem> {
+    let known = || Format::ALL.map(Format::name).join(", ");
+    Format::parse(text).ok_or_else(|| bad("format", text, format!("it takes one of {}", known())))
 }
 
 fn read_wait(text: &str) -> Result<Duration, Problem> {

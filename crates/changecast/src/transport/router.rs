@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::Peer;
 use super::access::access;
 use super::documents::{self, DocumentsMode};
+use super::format::Format;
 use super::guard::{Policy, guard};
 use super::ndjson::{self, Ndjson};
 use super::origin_frame::OriginFrame;
@@ -76,6 +77,7 @@ pub fn router(app: Arc<App>, policy: Policy) -> Router {
         .route("/events", get(events))
         .route("/ws", get(websocket))
         .route("/socket", get(socket))
+        .route("/documents/{source}/{collection}", get(documents::list))
         .route("/documents/{source}/{collection}/{id}", document)
         .route("/publish/{topic}", post(publish))
         .route("/sources", get(health::sources))
@@ -103,8 +105,12 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
         Err(problem) => return problem.into_response(),
     };
     let bookmarks_as_events = wanted.bookmarks_as_events;
-    let codec: Arc<dyn Codec> =
-        if wants_lines { Arc::new(Ndjson) } else { Arc::new(Sse { bookmarks_as_events }) };
+    let format = wanted.format.unwrap_or_default();
+    let codec: Arc<dyn Codec> = if wants_lines {
+        Arc::new(Ndjson(format))
+    } else {
+        Arc::new(Sse { format, bookmarks_as_events })
+    };
     let now = Instant::now();
     let span = match wanted.wait {
         Some(wait) => Span::Poll(now + wait),
@@ -119,17 +125,18 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
 }
 
 async fn websocket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    upgrade(&app, request, Arc::new(WebSocket), Commands::Obey).await
+    let codec = |format| Arc::new(WebSocket(format)) as Arc<dyn Codec>;
+    upgrade(&app, request, codec, Commands::Obey).await
 }
 
 async fn socket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    upgrade(&app, request, Arc::new(OriginFrame), Commands::Ignore).await
+    upgrade(&app, request, |_| Arc::new(OriginFrame), Commands::Ignore).await
 }
 
 async fn upgrade(
     app: &App,
     request: Request<Body>,
-    codec: Arc<dyn Codec>,
+    codec: impl FnOnce(Format) -> Arc<dyn Codec>,
     commands: Commands,
 ) -> Response {
     let checked = Handshake::check(request.headers()).and_then(|handshake| {
@@ -139,9 +146,14 @@ async fn upgrade(
         Ok((_, wanted)) if wanted.wait.is_some() => {
             return Problem::bad_request("wait", "wait= is for NDJSON").into_response();
         }
+        Ok((_, wanted)) if wanted.format.is_some() && commands == Commands::Ignore => {
+            let detail = "/socket has the original's format; /ws takes format=";
+            return Problem::bad_request("format", detail).into_response();
+        }
         Ok(checked) => checked,
         Err(problem) => return problem.into_response(),
     };
+    let codec = codec(wanted.format.unwrap_or_default());
     // Pings tell whether the client lives, so the connection needs no end of its own.
     match subscribe(app, cut_of(&request), wanted, codec, Span::Endless).await {
         Ok(subscription) => handshake.accept(request, subscription, commands, &app.tasks),

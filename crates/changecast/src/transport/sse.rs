@@ -8,6 +8,7 @@ use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::unfold;
 
+use super::format::Format;
 use super::frame::SourceNews;
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::model::{Change, EventId};
@@ -16,20 +17,32 @@ const CONTENT_TYPE: &str = "text/event-stream";
 
 /// Changes are unnamed, so that `onmessage` gets them; everything else has a name.
 pub(super) struct Sse {
+    /// How changes look.
+    pub(super) format: Format,
     /// Bookmarks as events too, for clients that ignore or misread a block with an id only.
     pub(super) bookmarks_as_events: bool,
 }
 
 impl Codec for Sse {
     fn name(&self) -> &'static str {
-        if self.bookmarks_as_events { "sse-bookmarks" } else { "sse" }
+        self.format.pick(if self.bookmarks_as_events {
+            [
+                "sse-bookmarks",
+                "sse-bookmarks-data",
+                "sse-bookmarks-cloudevents",
+                "sse-bookmarks-debezium",
+            ]
+        } else {
+            ["sse", "sse-data", "sse-cloudevents", "sse-debezium"]
+        })
     }
 
     fn change(&self, id: EventId, change: &Change) -> Bytes {
-        let mut block = BytesMut::with_capacity(change.event.len() + 64);
+        let line = self.format.line(id, change);
+        let mut block = BytesMut::with_capacity(line.len() + 64);
         block.put_slice(format!("id: {id}\ndata: ").as_bytes());
-        // The event is one line: an invariant of `Change`.
-        block.put_slice(&change.event);
+        // One line: an invariant of `Change`, and of every format.
+        block.put_slice(&line);
         block.put_slice(b"\n\n");
         block.freeze()
     }

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::accept::Peer;
+use super::format::Format;
 use super::problem::Problem;
 use super::{command, frame};
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
@@ -26,15 +27,15 @@ use crate::model::{Change, EventId};
 const SUBPROTOCOL: &str = "changecast.v1+json";
 
 /// The frames of `/ws`.
-pub(super) struct WebSocket;
+pub(super) struct WebSocket(pub(super) Format);
 
 impl Codec for WebSocket {
     fn name(&self) -> &'static str {
-        "websocket"
+        self.0.pick(["websocket", "websocket-data", "websocket-cloudevents", "websocket-debezium"])
     }
 
     fn change(&self, id: EventId, change: &Change) -> Bytes {
-        frame::change(id, change, "")
+        frame::change(self.0, id, change, "")
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {

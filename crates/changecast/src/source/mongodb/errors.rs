@@ -4,7 +4,7 @@
 //! name, a password, or a document.
 
 use mongodb::bson::Document;
-use mongodb::error::{Error, ErrorKind};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::HostInfo;
 
 use crate::source::SourceError;
@@ -237,9 +237,12 @@ pub(super) fn is_without_servers(error: &Error) -> bool {
 }
 
 /// The server's code and words, if it answered at all.
-fn server_words(error: &Error) -> Option<(i32, &str)> {
+pub(super) fn server_words(error: &Error) -> Option<(i32, &str)> {
     match &*error.kind {
         ErrorKind::Command(answer) => Some((answer.code, &answer.message)),
+        ErrorKind::Write(WriteFailure::WriteError(refusal)) => {
+            Some((refusal.code, &refusal.message))
+        }
         // The driver hides the server's answer to a login behind its own words.
         _ => {
             let cause = std::error::Error::source(error)?;
@@ -279,7 +282,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The innermost of a server's messages, up to the document it quotes: that may hold values.
-fn server_sentence(message: &str) -> String {
+pub(super) fn server_sentence(message: &str) -> String {
     let inner = message.rsplit(":: caused by :: ").next().unwrap_or(message);
     let (sentence, _) = inner.split_once('{').unwrap_or((inner, ""));
     plain(&first_words(sentence.trim_end_matches([' ', ':', ','])))

@@ -25,6 +25,7 @@ mod config;
 mod cursor;
 mod decode;
 mod deployment;
+mod documents;
 mod errors;
 mod extended_json;
 #[cfg(feature = "fuzzing")]
@@ -44,12 +45,13 @@ use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use tokio::sync::Mutex;
 
+use self::documents::MongoDocuments;
 use self::errors::Hosts;
 use self::position::Positions;
 use self::request::Request;
 use self::scope::Watched;
 use self::stream::{Follower, Opener};
-use super::{ChangeStream, Source, SourceError, WatchOptions};
+use super::{ChangeStream, Documents, Source, SourceError, WatchOptions};
 use crate::limits;
 use crate::model::TopicSet;
 use crate::telemetry::Telemetry;
@@ -58,7 +60,8 @@ pub use config::MongoConfig;
 pub use mongo::Mongo;
 pub use scope::Scope;
 
-/// A watched MongoDB.
+/// A watched MongoDB. Cloning is cheap: all clones share their connections.
+#[derive(Clone)]
 pub struct MongoSource {
     config: MongoConfig,
     watched: Arc<Watched>,
@@ -177,6 +180,10 @@ impl Source for MongoSource {
 
     async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
         Self::watch(self, options).await
+    }
+
+    fn documents(&self) -> Option<Arc<dyn Documents>> {
+        Some(Arc::new(MongoDocuments::new(self.clone())))
     }
 
     async fn probe(&self) -> Result<(), SourceError> {

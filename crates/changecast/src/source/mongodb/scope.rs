@@ -17,6 +17,9 @@ const NAME_BYTES_MAX: usize = 63;
 /// Stands for a collection where a change concerns the whole database.
 const DATABASE_TOPIC: &str = "$database";
 
+/// What MongoDB keeps for itself.
+const OWN_DATABASES: [&str; 3] = ["admin", "config", "local"];
+
 /// What of a database is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -130,6 +133,20 @@ impl Watched {
             namespace.collection.and_then(listed).or_else(|| renamed_to.collection.and_then(listed))
         };
         found.unwrap_or_else(|| self.database_topic.clone())
+    }
+
+    /// Database and collection of the documents whose topics end with `collection`, if they are
+    /// watched: what nobody watches is none of this source's.
+    pub(super) fn namespace<'a>(&'a self, collection: &'a str) -> Option<(&'a str, &'a str)> {
+        let (database, collection) = match &self.database {
+            Some(database) => (database.as_str(), collection),
+            None => collection.split_once('.')?,
+        };
+        let is_own = collection.starts_with("system.") || OWN_DATABASES.contains(&database);
+        let is_name = !collection.is_empty() && !collection.contains(['$', '\0']);
+        let is_listed = self.collections.is_empty() || self.listed_topic(collection).is_some();
+        (is_name && !is_own && is_listed && check_names("", Some(database)).is_ok())
+            .then_some((database, collection))
     }
 
     fn listed_topic(&self, collection: &str) -> Option<Topic> {

@@ -32,8 +32,12 @@ impl Checked {
 }
 
 pub(super) fn check_names(collection: &str, id: &str) -> Result<(), DocumentsError> {
-    check_name("collection", collection, limits::COLLECTION_BYTES_MAX)?;
+    check_collection(collection)?;
     check_name("id", id, limits::DOCUMENT_ID_BYTES_MAX)
+}
+
+pub(super) fn check_collection(collection: &str) -> Result<(), DocumentsError> {
+    check_name("collection", collection, limits::COLLECTION_BYTES_MAX)
 }
 
 fn check_name(what: &str, name: &str, bytes_max: usize) -> Result<(), DocumentsError> {

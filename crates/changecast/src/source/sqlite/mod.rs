@@ -6,6 +6,7 @@
 mod description;
 mod documents;
 mod events;
+mod list;
 mod merge_patch;
 mod object;
 mod position;

@@ -10,7 +10,8 @@ use rusqlite::Connection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
-use super::documents::{Checked, check_names, present};
+use super::documents::{Checked, check_collection, check_names, present};
+use super::list;
 use super::position::Place;
 use super::stream::{self, Wake};
 use super::writer::{self, Command, Request};
@@ -18,7 +19,8 @@ use super::{failure, schema};
 use crate::limits;
 use crate::model::{Position, Topic, TopicPattern, TopicSet};
 use crate::source::{
-    ChangeStream, Documents, DocumentsError, Source, SourceError, WatchOptions, Write, Written,
+    ChangeStream, Documents, DocumentsError, ListPage, Listed, Source, SourceError, WatchOptions,
+    Write, Written,
 };
 
 /// The embedded document store: collections of JSON documents in one SQLite file.
@@ -192,5 +194,12 @@ impl Documents for SqliteStore {
         let ended = || DocumentsError::Unavailable("the store's writer has ended".into());
         self.shared.commands.send(command).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
+    }
+
+    async fn list(&self, collection: &str, wanted: ListPage) -> Result<Listed, DocumentsError> {
+        check_collection(collection)?;
+        let collection = collection.to_owned();
+        let page = self.read(move |connection| list::page(connection, &collection, &wanted)).await;
+        list::present_page(page.map_err(DocumentsError::Unavailable)?)
     }
 }
