@@ -1,5 +1,6 @@
 //! A length of time as people write it: `7d`, `12h`, `30m`, `90s`.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -30,6 +31,17 @@ impl FromStr for Age {
     }
 }
 
+impl fmt::Display for Age {
+    /// In the largest unit that needs no fraction.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let units = [("d", 86_400), ("h", 3_600), ("m", 60)];
+        let whole = units.into_iter().find(|(_, unit)| seconds.is_multiple_of(*unit));
+        let (unit, length) = whole.unwrap_or(("s", 1));
+        write!(f, "{}{unit}", seconds / length)
+    }
+}
+
 impl TryFrom<String> for Age {
     type Error = String;
 
@@ -46,6 +58,7 @@ mod tests {
     fn ages_are_read_in_each_unit() {
         for (text, seconds) in [("7d", 604_800), ("12h", 43_200), ("30m", 1_800), ("90s", 90)] {
             assert_eq!(text.parse(), Ok(Age(Duration::from_secs(seconds))));
+            assert_eq!(Age(Duration::from_secs(seconds)).to_string(), text);
         }
     }
 

@@ -3,12 +3,17 @@
 //! Every flag is optional here; defaults are [`Config`](crate::config::Config)'s, so that the file
 //! and the environment come between.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{
+    ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
+use clap_complete::Shell;
 use serde::Deserialize;
 
 use crate::age::Age;
@@ -25,6 +30,7 @@ Examples:
   changecast --source 'postgres://ada@localhost/shop?table=orders'
   changecast --source 'redis://localhost/0?name=shop&stream=orders'
   changecast --source 'sqlite://app.db?table=orders'  after: changecast sqlite install app.db --table orders
+  changecast check --ns shop.orders                 what works, and what mends the rest
   changecast sub --topic shop.orders                follow a running one from a terminal
   curl -N http://127.0.0.1:8888/events              the same without changecast
 
@@ -52,9 +58,35 @@ pub(crate) enum Verb {
     Sub(SubArguments),
     /// Let a SQLite database write down its changes, so that it can be watched.
     Sqlite(SqliteArguments),
+    /// Look at every source, and say what mends what does not work.
+    Check(CheckArguments),
+    /// What the flags, the environment and the file add up to.
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Write a script that completes changecast's command line in a shell.
+    Completions {
+        /// The shell, such as bash, zsh or fish
+        shell: Shell,
+    },
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Print one JSON object instead of lines for people
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) serve: ServeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Print every setting as a file that --config reads, and where each comes from.
+    Print(ServeArguments),
+}
+
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ServeArguments {
     /// Port to listen on; 0 takes a free one [default: 8888]
     #[arg(long, env = "CHANGECAST_PORT")]
@@ -218,8 +250,45 @@ pub(crate) enum RotateWhen {
 }
 
 /// Reads the process's arguments; ends the process with 2 where they cannot be read.
-pub(crate) fn read() -> Arguments {
-    Arguments::parse_from(std::env::args_os().map(spell_as_we_do))
+pub(crate) fn read() -> (Arguments, Origins) {
+    let mut command = Arguments::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os().map(spell_as_we_do));
+    let matches = matches.unwrap_or_else(|error| error.exit());
+    let origins = Origins::of(&matches);
+    let arguments = Arguments::from_arg_matches(&matches);
+    (arguments.unwrap_or_else(|error| error.format(&mut command).exit()), origins)
+}
+
+/// Which settings the command line gives, and which the environment.
+#[derive(Debug, Default)]
+pub(crate) struct Origins {
+    given: BTreeMap<String, &'static str>,
+}
+
+impl Origins {
+    fn of(matches: &ArgMatches) -> Self {
+        let mut innermost = matches;
+        while let Some((_, inner)) = innermost.subcommand() {
+            innermost = inner;
+        }
+        let origin = |name: &str| match innermost.try_contains_id(name).ok()? {
+            false => None,
+            true => match innermost.value_source(name)? {
+                ValueSource::CommandLine => Some("flag"),
+                ValueSource::EnvVariable => Some("environment"),
+                _ => None,
+            },
+        };
+        let settings = ServeArguments::augment_args(Command::new("settings"));
+        let names = settings.get_arguments().map(|argument| argument.get_id().as_str());
+        let given = names.filter_map(|name| Some((name.to_owned(), origin(name)?)));
+        Self { given: given.collect() }
+    }
+
+    /// Who gives the setting, if not the file or nobody.
+    pub(crate) fn of_setting(&self, name: &str) -> Option<&'static str> {
+        self.given.get(name).copied()
+    }
 }
 
 /// The original took `--cache_size`, `-cache-size` and `--cache-size` alike.
@@ -254,7 +323,6 @@ mod tests {
 
     #[test]
     fn the_definition_holds_together() {
-        use clap::CommandFactory;
         Arguments::command().debug_assert();
     }
 

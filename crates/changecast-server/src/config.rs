@@ -296,7 +296,7 @@ impl File {
                 text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
             });
             let message = error.message();
-            let hint = nearest_name(message).map(|name| format!(" (did you mean {name}?)"));
+            let hint = nearest_field(message).map(|name| format!(" (did you mean {name}?)"));
             let hint = hint.unwrap_or_default();
             Failure::Configuration(format!("{shown}, line {line}: {message}{hint}"))
         })
@@ -318,10 +318,15 @@ impl File {
 
 /// The known name that is closest to the unknown one in serde's "unknown field `x`, expected one
 /// of `a`, `b`".
-fn nearest_name(message: &str) -> Option<&str> {
+fn nearest_field(message: &str) -> Option<&str> {
     let mut names = message.split('`').skip(1).step_by(2);
     let unknown = message.starts_with("unknown field").then(|| names.next()).flatten()?;
-    names
+    nearest(unknown, names)
+}
+
+/// The name among `known` that somebody probably meant.
+pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
         .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
         .filter(|(distance, _)| *distance <= 3)
         .min()
@@ -332,7 +337,7 @@ fn nearest_name(message: &str) -> Option<&str> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Age, Durability, File, ServeArguments, log, log_options, nearest_name};
+    use super::{Age, Durability, File, ServeArguments, log, log_options, nearest_field};
 
     #[test]
     fn what_the_log_keeps_comes_from_flags_then_the_file_then_the_defaults() {
@@ -355,8 +360,8 @@ mod tests {
     #[test]
     fn a_misspelt_key_is_recognised() {
         let message = "unknown field `prot`, expected one of `port`, `address`, `ns`";
-        assert_eq!(nearest_name(message), Some("port"));
+        assert_eq!(nearest_field(message), Some("port"));
         let message = "unknown field `colour`, expected one of `port`, `address`, `ns`";
-        assert_eq!(nearest_name(message), None);
+        assert_eq!(nearest_field(message), None);
     }
 }

@@ -3,17 +3,21 @@
 mod age;
 mod args;
 mod banner;
+mod check;
+mod completions;
 mod config;
 mod logging;
 mod run;
+mod settings;
 mod sources;
 mod sqlite;
 mod sub;
+mod variables;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{ServeArguments, Verb};
+use args::{ConfigVerb, ServeArguments, Verb};
 
 /// Why the command ended early; each kind has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,9 @@ pub(crate) enum Failure {
     /// What was to be followed without a loss has lost something.
     #[error("history is lost: {0}")]
     HistoryLost(String),
+    /// A check has found what does not work, and said so.
+    #[error("{0}")]
+    NeedsMending(String),
     /// Whoever reads the output has enough of it.
     #[error("the reader has gone")]
     ReaderGone,
@@ -41,7 +48,7 @@ pub(crate) enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Run(_) => ExitCode::from(1),
+            Self::Run(_) | Self::NeedsMending(_) => ExitCode::from(1),
             // 2 is a command line that cannot be read: the argument parser ends with it by itself.
             Self::Configuration(_) => ExitCode::from(3),
             Self::Unreachable(_) => ExitCode::from(4),
@@ -53,13 +60,17 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let arguments = args::read();
+    let (arguments, origins) = args::read();
+    variables::warn_of_unknown();
     let outcome = match arguments.verb {
         None => serve(arguments.serve, false),
         Some(Verb::Serve(given)) => serve(given, false),
         Some(Verb::Demo(given)) => serve(given, true),
         Some(Verb::Sub(given)) => sub::run(given),
         Some(Verb::Sqlite(given)) => sqlite::run(&given),
+        Some(Verb::Check(given)) => check::run(given),
+        Some(Verb::Config(ConfigVerb::Print(given))) => settings::print(given, &origins),
+        Some(Verb::Completions { shell }) => completions::print(shell),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,6 +81,14 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Writes to standard output what was asked for.
+fn say(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::Run(format!("cannot write to stdout: {error}")),
+    })
 }
 
 fn serve(given: ServeArguments, is_demo: bool) -> Result<(), Failure> {

@@ -139,6 +139,14 @@ impl SourceConfig {
         }
     }
 
+    /// Its driver, in one word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Mongo(_) => "mongodb",
+        }
+    }
+
     pub(crate) fn build(
         self,
         data: &Path,

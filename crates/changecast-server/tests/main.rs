@@ -10,6 +10,7 @@
 mod support;
 
 mod caps;
+mod check;
 mod cli;
 mod config;
 mod conformance;
@@ -32,6 +33,7 @@ mod redis;
 mod restart;
 mod resume;
 mod retention;
+mod settings;
 mod since;
 mod socket;
 mod sqlite_files;

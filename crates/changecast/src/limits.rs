@@ -264,6 +264,12 @@ pub const LIST_BYTES_MAX: usize = 8 << 20;
 /// How long a read or write of documents may keep an external database busy.
 pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the check of one source may take: a server that is not there is looked for until then.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Collections that one check reports on, each with a command.
+pub const CHECK_COLLECTIONS_MAX: usize = 50;
+
 /// How often a patch is tried anew because somebody else has written the document in between.
 pub const PATCH_TRIES_MAX: usize = 16;
 

@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::source::{self, Source};
 use crate::telemetry::Telemetry;
 use crate::transport::{
-    App, Connections, DocumentsMode, PageConfig, Policy, Served, accept, router,
+    App, Checked, Connections, DocumentsMode, PageConfig, Policy, Served, accept, router,
 };
 
 /// What a server is made of.
@@ -79,7 +79,11 @@ impl Server {
             board,
             sources: sources
                 .into_iter()
-                .map(|(source, documents)| Served { source, documents })
+                .map(|(source, documents)| Served {
+                    source,
+                    documents,
+                    checked: Checked::default(),
+                })
                 .collect(),
             publisher,
             telemetry: Arc::clone(&telemetry),

@@ -5,6 +5,7 @@
 
 mod absent;
 mod changes;
+mod check;
 mod deployments;
 mod documents;
 mod endings;

@@ -25,7 +25,7 @@ pub(crate) use mongod::{Mongod, insert_surely, shared_mongo, until};
 pub(crate) use ndjson::NdjsonClient;
 pub(crate) use other_program::OtherProgram;
 pub(crate) use postgres::{Postgres, PostgresDatabase};
-pub(crate) use process::{Outcome, Process, run};
+pub(crate) use process::{Outcome, Process, run, run_with};
 pub(crate) use redis_server::{RedisServer, shared_redis};
 pub(crate) use server::TestServer;
 pub(crate) use sse::{SseBlock, SseClient};

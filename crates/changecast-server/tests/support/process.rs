@@ -121,8 +121,13 @@ pub(crate) struct Outcome {
 
 /// Runs the binary to its end.
 pub(crate) async fn run(arguments: &[&str]) -> Outcome {
+    run_with(arguments, &[]).await
+}
+
+/// The same with variables in its environment.
+pub(crate) async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
     let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    let mut process = Process::start(&arguments, &[]);
+    let mut process = Process::start(&arguments, variables);
     let status = process.exit().await;
     Outcome { code: status.code(), stdout: process.stdout(), stderr: process.stderr() }
 }

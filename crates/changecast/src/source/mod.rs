@@ -4,6 +4,7 @@
 //! anybody who follows it. The runner knows the log and no database. Driver never knows driver.
 
 mod backoff;
+mod check;
 mod delivery;
 mod documents;
 mod error;
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 
 use crate::model::{Position, TopicSet};
 
+pub use check::{Finding, Level};
 pub use delivery::{Delivery, DeliverySender};
 pub use documents::{
     Content, Documents, DocumentsError, ListPage, Listed, Write, Written,
@@ -86,4 +88,15 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// Why it does not.
     async fn probe(&self) -> Result<(), SourceError>;
+
+    /// Looks at everything that has to be right for watching to work, now and after an outage:
+    /// reachable, rights, settings. Asks, and changes nothing.
+    ///
+    /// May take long; who calls it sets a limit. The default says whether the database answers.
+    async fn check(&self) -> Vec<Finding> {
+        vec![match self.probe().await {
+            Ok(()) => Finding::ok("reachable", "it answers"),
+            Err(error) => Finding::failed("reachable", &error),
+        }]
+    }
 }

@@ -49,7 +49,7 @@ fn follow(wanted: Request) {
     assert!(!matches!(start, Start::Last(count) if count > limits::LAST_MAX));
     Stage::run(async move |visitors| {
         let (subscription, listener) = visitors
-            .subscribe(selection, start, Arc::new(WebSocket(Format::default())), mode, at_once())
+            .subscribe(selection, start, Arc::new(WebSocket(format)), mode, at_once())
             .await;
         listen(subscription, listener).await;
     });

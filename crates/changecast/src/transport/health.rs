@@ -12,11 +12,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use super::checked::Brief;
 use super::documents::DocumentsMode;
 use super::router::{App, Served};
 use crate::limits;
 use crate::log::TopicState;
-use crate::model::SourceStatus;
+use crate::model::{SourceState, SourceStatus};
 
 pub(super) async fn alive() -> Json<serde_json::Value> {
     Json(serde_json::json!({"status": "ok"}))
@@ -92,6 +93,8 @@ struct SourceListing {
     /// Where it would go on after a restart, in its own words.
     position: Option<Box<RawValue>>,
     documents: DocumentsMode,
+    /// What could be better, of one that is live: `error` and `remedy` tell of the others.
+    check: Option<Brief>,
 }
 
 pub(super) async fn sources(State(app): State<Arc<App>>) -> Json<SourceListings> {
@@ -101,7 +104,11 @@ pub(super) async fn sources(State(app): State<Arc<App>>) -> Json<SourceListings>
             let position = app.log.position(&status.name).await.ok().flatten();
             let position =
                 position.and_then(|position| serde_json::from_slice(position.as_bytes()).ok());
-            SourceListing { status, position, documents: served.documents }
+            let check = match status.state {
+                SourceState::Live => served.checked.brief(&*served.source).await,
+                SourceState::Connecting | SourceState::Failed => None,
+            };
+            SourceListing { status, position, documents: served.documents, check }
         });
     Json(SourceListings { sources: join_all(listings).await })
 }

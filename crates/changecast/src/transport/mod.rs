@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod checked;
 mod cloud_event;
 mod command;
 mod documents;
@@ -26,6 +27,7 @@ mod stall;
 mod websocket;
 
 pub use accept::{Connections, accept};
+pub use checked::Checked;
 pub use documents::DocumentsMode;
 pub use guard::Policy;
 pub use page::PageConfig;

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept::Peer;
 use super::access::access;
+use super::checked::Checked;
 use super::documents::{self, DocumentsMode};
 use super::format::Format;
 use super::guard::{Policy, guard};
@@ -60,6 +61,8 @@ pub struct Served {
     pub source: Arc<dyn Source>,
     /// What HTTP clients may do.
     pub documents: DocumentsMode,
+    /// What its last check found.
+    pub checked: Checked,
 }
 
 /// Every route, behind the guard and the access log.

@@ -31,6 +31,16 @@ impl Hosts {
         })
     }
 
+    /// All of them.
+    pub(super) fn names(&self) -> &str {
+        &self.0
+    }
+
+    /// The first of them.
+    pub(super) fn first(&self) -> &str {
+        self.0.split(", ").next().unwrap_or(&self.0)
+    }
+
     /// For a server that does not answer in time.
     pub(super) fn silent(&self) -> SourceError {
         SourceError::Unavailable(format!("no answer from {}", self.0))
@@ -66,7 +76,7 @@ impl Hosts {
             18 => self.refused(&words),
             13 => SourceError::Operator {
                 problem: format!("{} does not permit it: {words}", self.0),
-                remedy: "grant the user the role `read` on the watched database".into(),
+                remedy: GRANT_READ.into(),
             },
             40573 => self.standalone(),
             NO_MATCHING_DOCUMENT => SourceError::Operator {
@@ -115,7 +125,7 @@ impl Hosts {
         }
     }
 
-    fn standalone(&self) -> SourceError {
+    pub(super) fn standalone(&self) -> SourceError {
         SourceError::Operator {
             problem: format!("{} is a standalone server and has no change streams", self.0),
             remedy: "start mongod with --replSet rs0 and run rs.initiate() once in mongosh".into(),
@@ -144,6 +154,9 @@ impl Hosts {
         })
     }
 }
+
+/// What helps a user who may not watch.
+pub(super) const GRANT_READ: &str = "grant the user the role `read` on the watched database";
 
 /// NoMatchingDocument: the collection keeps no images, or did not yet.
 const NO_MATCHING_DOCUMENT: i32 = 47;

@@ -21,6 +21,7 @@
 //! `<source>.$database`, a name that no collection can have. Where the whole cluster is watched,
 //! the database's name stands in the place of the source's.
 
+mod check;
 mod config;
 mod cursor;
 mod decode;
@@ -51,7 +52,7 @@ use self::position::Positions;
 use self::request::Request;
 use self::scope::Watched;
 use self::stream::{Follower, Opener};
-use super::{ChangeStream, Documents, Source, SourceError, WatchOptions};
+use super::{ChangeStream, Documents, Finding, Source, SourceError, WatchOptions};
 use crate::limits;
 use crate::model::TopicSet;
 use crate::telemetry::Telemetry;
@@ -180,6 +181,10 @@ impl Source for MongoSource {
 
     async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
         Self::watch(self, options).await
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        self.findings().await
     }
 
     fn documents(&self) -> Option<Arc<dyn Documents>> {

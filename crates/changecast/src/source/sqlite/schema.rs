@@ -176,6 +176,29 @@ pub(super) fn connect(path: &Path) -> Result<Connection, SourceError> {
     Ok(connection)
 }
 
+/// What an operator may want to know of a store.
+pub(super) struct Facts {
+    pub(super) format: i64,
+    pub(super) bytes: i64,
+    /// The changelog's oldest and newest row; 0 where it has none.
+    pub(super) oldest: i64,
+    pub(super) newest: i64,
+}
+
+pub(super) fn facts(connection: &Connection) -> rusqlite::Result<Facts> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let end = |order: &str| {
+        let query = format!("SELECT coalesce({order}(id), 0) FROM changelog");
+        connection.query_row(&query, [], |row| row.get(0))
+    };
+    Ok(Facts {
+        format: pragma("user_version")?,
+        bytes: pragma("page_count")?.saturating_mul(pragma("page_size")?),
+        oldest: end("min")?,
+        newest: end("max")?,
+    })
+}
+
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(limits::BUSY_TIMEOUT)?;
     // FULL: a write is on the disk before it is answered.

@@ -19,8 +19,8 @@ use super::{failure, schema};
 use crate::limits;
 use crate::model::{Position, Topic, TopicPattern, TopicSet};
 use crate::source::{
-    ChangeStream, Documents, DocumentsError, ListPage, Listed, Source, SourceError, WatchOptions,
-    Write, Written,
+    ChangeStream, Documents, DocumentsError, Finding, ListPage, Listed, Source, SourceError,
+    WatchOptions, Write, Written,
 };
 
 /// The embedded document store: collections of JSON documents in one SQLite file.
@@ -157,6 +157,25 @@ impl Source for SqliteStore {
 
     fn documents(&self) -> Option<Arc<dyn Documents>> {
         Some(Arc::new(self.clone()))
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        let file = self.shared.path.display();
+        let read = self.read(|connection| schema::facts(connection)).await;
+        match read {
+            Err(problem) => {
+                let error = SourceError::Unavailable(problem);
+                vec![Finding::failed("file", &error)]
+            }
+            Ok(facts) => vec![
+                Finding::ok("file", format!("{file} can be read, {} bytes", facts.bytes)),
+                Finding::ok("schema", format!("format {}, as this version writes", facts.format)),
+                Finding::ok(
+                    "changelog",
+                    format!("changes {} to {} are kept", facts.oldest, facts.newest),
+                ),
+            ],
+        }
     }
 
     async fn probe(&self) -> Result<(), SourceError> {
