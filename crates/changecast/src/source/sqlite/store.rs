@@ -161,7 +161,7 @@ impl Source for SqliteStore {
 
     async fn check(&self) -> Vec<Finding> {
         let file = self.shared.path.display();
-        let read = self.read(|connection| schema::facts(connection)).await;
+        let read = self.read(schema::facts).await;
         match read {
             Err(problem) => {
                 let error = SourceError::Unavailable(problem);
