@@ -144,6 +144,10 @@ impl SourceConfig {
         match self {
             Self::Embedded => "embedded",
             Self::Mongo(_) => "mongodb",
+            Self::Postgres(_) => "postgres",
+            Self::Redis(_) => "redis",
+            Self::SqliteFile(_) => "sqlite",
+            Self::Http(_) => "http",
         }
     }
 
