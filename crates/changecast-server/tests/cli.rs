@@ -136,7 +136,8 @@ async fn s0_09_a_configuration_that_makes_no_sense_ends_with_3() {
         (&["--mongo=nonsense"][..], "connection string"),
         (&["--mongo=mongodb://"], "connection string"),
         (&["--mongo=http://localhost"], "connection string"),
-        (&["--source=postgres://localhost/shop"], "postgres"),
+        (&["--source=mysql://localhost/shop"], "mysql"),
+        (&["--source=postgres://localhost/shop?tabel=orders"], "tabel"),
         (&["--source=localhost"], "mongodb://"),
         (&["--source=mongodb://localhost"], "database"),
         (&["--source=mongodb://localhost/shop?full_document=perhaps"], "full_document"),
@@ -157,7 +158,8 @@ async fn s0_02_a_password_in_a_wrong_uri_is_not_repeated() {
         "mongodb://user:ses@me/sesame@localhost/?x=sesame",
         "mongodb://user:sesame@localhost:99999/test",
         "mongodb://user:sesame@localhost/test?authMechanism=sesame",
-        "postgres://user:sesame@localhost/test",
+        "mysql://user:sesame@localhost/test",
+        "postgres://user:sesame@localhost/",
     ] {
         for flag in ["--mongo", "--source"] {
             let outcome = run(&[flag, uri]).await;

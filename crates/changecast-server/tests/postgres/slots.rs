@@ -124,3 +124,25 @@ async fn g2_a_slot_whose_wal_was_removed_is_a_gap_and_followed_on() {
     database.insert_numbers(6..8).await;
     assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
 }
+
+#[tokio::test]
+async fn g2_changes_from_before_the_publication_was_made_anew_are_a_gap_and_followed_on() {
+    let database = PostgresDatabase::new().await;
+    let (mut server, mut client) = watched(&database).await;
+    database.insert_numbers(0..3).await;
+    told_until(&mut client, 2).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
+    database.run(&format!("DROP PUBLICATION {}", database.slot())).await;
+    database.insert_numbers(3..6).await;
+    server.start_again().await;
+    let mut client = client.come_back(&server).await;
+    client.hello().await;
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("publication")), "{gap}");
+    until("a source that is live", async || {
+        server.get_json("/sources").await["sources"][0]["state"] == "live"
+    })
+    .await;
+    database.insert_numbers(6..8).await;
+    assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
+}

@@ -56,7 +56,7 @@ async fn schemas_are_watched_as_a_whole_and_names_are_never_run() {
 #[tokio::test]
 async fn without_a_table_all_are_watched_also_new_ones_and_partitions_by_their_whole() {
     let database = PostgresDatabase::new().await;
-    let (_server, mut client) = watched_with(&database.source_with("name=everything")).await;
+    let (_server, mut client) = watched_with(&database.source_with("table=*")).await;
     database.run("CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id)").await;
     database.run("CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (10)").await;
     database.run("INSERT INTO parts VALUES (3)").await;

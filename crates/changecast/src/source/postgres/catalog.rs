@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
@@ -25,6 +26,8 @@ pub(super) struct Control {
     pub(super) config: PostgresConfig,
     /// Kept while it works. A tokio mutex: held while it connects.
     client: Mutex<Option<Arc<Client>>>,
+    /// Whether the slot leads to what can never be read.
+    pub(super) is_slot_stuck: AtomicBool,
 }
 
 /// How deep domains over arrays over domains are looked into.
@@ -32,7 +35,7 @@ const TYPE_DEPTH_MAX: u32 = 8;
 
 impl Control {
     pub(super) fn new(config: PostgresConfig) -> Self {
-        Self { config, client: Mutex::default() }
+        Self { config, client: Mutex::default(), is_slot_stuck: AtomicBool::new(false) }
     }
 
     /// The connection, made anew if it has broken.

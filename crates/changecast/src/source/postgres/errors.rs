@@ -99,9 +99,21 @@ fn explain_code(config: &PostgresConfig, code: &str, words: &str) -> SourceError
         // The slot can no longer be read: its WAL was removed, or it was invalidated.
         "55000" if words.contains("slot") => lost(words),
         "58P01" => lost(words),
+        UNDEFINED_OBJECT if words.contains("publication") => {
+            lost(format!("{words}, or was not there when the changes were made"))
+        }
         _ => SourceError::Unavailable(format!("{place}: {words} (SQLSTATE {code})")),
     }
 }
+
+/// Whether a stream has come to changes from a time when its publication was not there: the server
+/// fails at them for ever, and a slot that is older than its publication is of no use.
+pub(super) fn is_without_publication(failure: &Failure) -> bool {
+    matches!(failure, Failure::Server { code, message }
+        if code == UNDEFINED_OBJECT && message.contains("publication"))
+}
+
+const UNDEFINED_OBJECT: &str = "42704";
 
 /// The first line of a server's words, cut.
 pub(super) fn shorten(message: &str) -> String {

@@ -35,6 +35,8 @@ pub(super) struct Prepared {
 pub(super) struct Preparation<'a> {
     pub(super) session: &'a mut Session,
     pub(super) config: &'a PostgresConfig,
+    /// Whether the slot has to be made anew.
+    pub(super) is_slot_stuck: bool,
 }
 
 /// What the server says of itself.
@@ -76,7 +78,7 @@ impl Preparation<'_> {
                 let slot = &self.config.slot;
                 return Err(lost(format!("the replication slot {slot:?} is gone or unusable")));
             }
-            (None, Some(Some(confirmed))) => {
+            (None, Some(Some(confirmed))) if !self.is_slot_stuck => {
                 self.publish(&server).await?;
                 Place::at(confirmed)
             }

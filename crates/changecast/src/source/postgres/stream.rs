@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::Durable;
 use super::catalog::{Catalog, Control};
 use super::decode::{Message, decode};
-use super::errors::{Failure, explain};
+use super::errors::{Failure, explain, is_without_publication};
 use super::position::{Identity, Place};
 use super::session::{EPOCH_MICROS, Session, Streamed};
 use super::table::{Encoded, Stamp, Table};
@@ -104,7 +104,12 @@ impl Follower {
                     self.clock.heard = Instant::now();
                     self.take(streamed, sender).await?;
                 }
-                Ok(Err(failure)) => return Err(self.explain(failure).into()),
+                Ok(Err(failure)) => {
+                    if is_without_publication(&failure) {
+                        self.control.is_slot_stuck.store(true, Ordering::Release);
+                    }
+                    return Err(self.explain(failure).into());
+                }
                 Err(_) => self.check_silence()?,
             }
             self.note_question(sender).await?;
