@@ -226,7 +226,7 @@ pub const HTTP_EVERY_MIN: Duration = Duration::from_millis(100);
 pub const HTTP_EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a reader who asks whether there is something gets an answer between two questions.
-pub const HTTP_ANSWER_EVERY: Duration = Duration::from_millis(100);
+pub const HTTP_ANSWER_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a server may take for everything: name, connection, redirects and body.
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(20);

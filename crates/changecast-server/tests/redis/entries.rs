@@ -143,3 +143,19 @@ async fn a_table_of_the_file_names_streams() {
     redis.add("orders", 0).await;
     check_numbers(&client.changes(1).await, 0..1);
 }
+
+#[tokio::test]
+async fn the_newer_protocol_is_as_good() {
+    let redis = RedisServer::start().await;
+    let (_server, mut client) = watched_as(&redis.url(), "stream=orders&protocol=resp3").await;
+    redis.add_all("orders", 0..3).await;
+    check_numbers(&client.changes(3).await, 0..3);
+    let (server, mut client) = watched_as(&redis.url(), "channel=news*&protocol=resp3").await;
+    redis.run(&["PUBLISH", "news1", "hello"]).await;
+    assert_eq!(client.change().await.change.document(), &json!("hello"));
+    let redis = redis.url() + "?name=keys&keyspace=a*&protocol=resp3";
+    drop((server, client));
+    let server = TestServer::start_unready(&["--source", &redis], &[]).await;
+    let mut client = follow(&server).await;
+    super::fails(&mut client, "does not tell of changes to keys", "KA").await;
+}
