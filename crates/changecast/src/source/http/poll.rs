@@ -2,8 +2,8 @@
 //!
 //! | invariant | what it buys | test |
 //! |---|---|---|
-//! | a value is told when it differs from the last one that was told | no noise; A, B and A again are two changes | `a_value_is_told_when_it_changes` |
-//! | the counter never goes back | every change has an id of its own | `two_changes_have_two_ids` |
+//! | a value is told when it differs from the last one that was told | no noise; A, B and A again are two changes | `s3_08_the_weather_is_told_when_it_changes` |
+//! | the counter never goes back | every change has an id of its own | `s3_08_the_weather_is_told_when_it_changes` |
 //! | a server that asks for time gets it | changecast is a guest | `a_server_that_wants_time_gets_it` |
 
 use std::sync::Arc;

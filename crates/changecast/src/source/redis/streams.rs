@@ -2,7 +2,7 @@
 //!
 //! | invariant | what it buys | test |
 //! |---|---|---|
-//! | every entry carries how many had been added up to it | a position can be held against the stream's own count | `a_place_knows_what_is_missing` |
+//! | every entry carries how many had been added up to it | a position can be held against the stream's own count | `g2_a_place_knows_what_is_missing` |
 //! | what is read and what the stream counts are asked at one moment | what was trimmed unread is told, never skipped in silence | `g2_what_was_trimmed_while_away_is_a_gap` |
 //! | a stream that is not there yet is read from its first entry | its creation misses nothing | `a_stream_that_comes_later_is_read_from_its_first_entry` |
 
