@@ -135,6 +135,39 @@ mod tests {
         check("t610062,!,''", &[r#""a\u0000b""#, "!", r#""""#]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_read_is_json(image in "[0-9eE.+,!tXN'a-fé\\x00-]{0,24}") {
+            for value in read(&image).unwrap_or_default() {
+                if let Value::Json(text) = value {
+                    let json: Result<serde_json::Value, _> = serde_json::from_str(&text);
+                    proptest::prop_assert!(json.is_ok(), "{image}: {text}");
+                }
+            }
+        }
+
+        #[test]
+        fn what_sqlite_quotes_is_read_as_it_was(text in ".{0,40}", number: i64, real: f64) {
+            let connection = rusqlite::Connection::open_in_memory().unwrap();
+            let text = text.replace('\0', "");
+            let image: String = connection
+                .query_row(
+                    "SELECT quote(?1) || ',' || quote(?2) || ',' || quote(?3)",
+                    (&text, number, real),
+                    |row| row.get(0),
+                )
+                .unwrap();
+            let values = read(&image).unwrap();
+            proptest::prop_assert_eq!(&values[0], &Value::Json(quote(&text)));
+            let Value::Json(found) = &values[1] else { panic!("{image}") };
+            proptest::prop_assert!(found.contains(&number.to_string()));
+            if real.is_finite() {
+                let Value::Json(found) = &values[2] else { panic!("{image}") };
+                proptest::prop_assert_eq!(found.parse::<f64>().unwrap(), real);
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_image_is_not_read() {
         for image in ["", "1,", "'", "'a", "X'0", "X'0g'", "nan", "inf", "NULLs", "1 2", "t6", "é"]
