@@ -2,6 +2,7 @@
 //!
 //! Everything is asked with the source's own user: what it may not know is said to be unknown.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -64,8 +65,11 @@ impl MongoSource {
         Finding::failed("replica set", &self.hosts.standalone())
     }
 
-    /// Opens the stream that the source would open.
+    /// Opens the stream that the source would open, unless one is open: it has the rights then.
     async fn rights(&self, client: &Client) -> Finding {
+        if self.open_streams.load(Ordering::Relaxed) > 0 {
+            return Finding::ok("rights", "a stream is open");
+        }
         let error = match self.watch(WatchOptions::new()).await {
             Ok(_) => return Finding::ok("rights", "the stream can be opened"),
             Err(error) => error,
@@ -230,7 +234,8 @@ fn hours(seconds: u64) -> String {
 
 /// A text as JavaScript writes it.
 fn quote(text: &str) -> String {
-    Bson::from(text).to_string()
+    // Every text is a JSON string.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod stream;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use mongodb::Client;
@@ -69,6 +70,8 @@ pub struct MongoSource {
     hosts: Arc<Hosts>,
     telemetry: Arc<Telemetry>,
     client: Arc<SharedClient>,
+    /// Streams that are being followed: a check need not try whether one can be opened.
+    open_streams: Arc<AtomicUsize>,
 }
 
 /// Made at first use, inside a runtime, and kept: its pool and monitors outlive every stream. A
@@ -91,6 +94,7 @@ impl MongoSource {
             hosts: Arc::new(hosts),
             telemetry,
             client: Arc::default(),
+            open_streams: Arc::default(),
         })
     }
 
@@ -113,7 +117,13 @@ impl MongoSource {
         let (follower, initial) = Follower::open(opener, positions, start, hello).await?;
         let initial = initial.or_else(|| options.token().cloned());
         let (sender, stream) = ChangeStream::new(initial);
-        tokio::spawn(follower.run(sender, Arc::clone(&self.telemetry)));
+        let (telemetry, open_streams) =
+            (Arc::clone(&self.telemetry), Arc::clone(&self.open_streams));
+        open_streams.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            follower.run(sender, telemetry).await;
+            open_streams.fetch_sub(1, Ordering::Relaxed);
+        });
         Ok(stream)
     }
 

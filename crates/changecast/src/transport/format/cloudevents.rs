@@ -26,10 +26,9 @@ pub(super) fn line(id: EventId, change: &Change, parts: &Parts<'_>) -> String {
 /// The key in a word: of `{"_id":"x"}` and `{"_id":{"$oid":"…"}}` the text, else the JSON.
 fn subject(key: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(key).ok()?;
-    let only = value.as_object().filter(|members| members.len() == 1)?.get("_id");
-    let id = match only {
-        None => return Some(key.to_owned()),
-        Some(id) => id,
+    let members = value.as_object()?;
+    let Some(id) = members.get("_id").filter(|_| members.len() == 1) else {
+        return Some(key.to_owned());
     };
     let text = id.as_str().or_else(|| id.get("$oid")?.as_str());
     Some(text.map_or_else(|| id.to_string(), ToOwned::to_owned)).filter(|text| !text.is_empty())

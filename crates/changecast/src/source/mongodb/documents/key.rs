@@ -62,7 +62,11 @@ impl Key {
         }
         if let Some(text) = id.as_str() {
             let is_plain = !text.is_empty() && !is_object_id(&text) && !is_literal(&text);
-            return Some(if is_plain { text.into_owned() } else { Bson::from(&*text).to_string() });
+            return if is_plain {
+                Some(text.into_owned())
+            } else {
+                serde_json::to_string(&text).ok()
+            };
         }
         let mut text = br#"{"_id":"#.to_vec();
         let _lossy = id.write(&mut text).ok()?;
