@@ -32,9 +32,7 @@ use crate::model::{Position, TopicSet};
 
 pub use check::{Finding, Level};
 pub use delivery::{Delivery, DeliverySender};
-pub use documents::{
-    Content, Documents, DocumentsError, ListPage, Listed, Write, Written,
-};
+pub use documents::{Content, Documents, DocumentsError, ListPage, Listed, Write, Written};
 pub use error::{Remedy, SourceError};
 pub use options::{FullDocument, FullDocumentBeforeChange, OperationTime, WatchOptions};
 pub use runner::start;
