@@ -1,6 +1,6 @@
 //! A server that lets in only whom it knows, and permits only what it must.
 
-use super::{failure, watched_in_vain};
+use super::{failure, watched_in_vain, watched_with};
 use crate::mongodb::{news_of, told_until};
 use crate::support::{Postgres, PostgresDatabase};
 
@@ -72,4 +72,27 @@ async fn a_server_without_logical_wal_is_told_what_to_do() {
     postgres.start_again().await;
     let (_server, mut client) = watched_in_vain(&database.source("")).await;
     failure(&mut client, "wal_level = replica", "ALTER SYSTEM SET wal_level = logical").await;
+}
+
+#[tokio::test]
+async fn a_connection_is_encrypted_and_the_server_known_as_far_as_is_asked_for() {
+    let postgres = Postgres::start().await;
+    let database = PostgresDatabase::on(&postgres).await;
+    let source = |options: &str| {
+        let url = database.source(options);
+        url.replace("127.0.0.1", "localhost")
+    };
+    let (_plain, mut client) = watched_in_vain(&source("&slot=a&sslmode=require")).await;
+    failure(&mut client, "offers no encryption", "ssl = on").await;
+    let certificate = postgres.encrypt().await;
+    news_of(&mut client, "live").await;
+
+    let (_stranger, mut client) = watched_in_vain(&source("&slot=b&sslmode=verify-full")).await;
+    failure(&mut client, "TLS cannot be used", "sslrootcert").await;
+    let options = format!("&slot=c&sslmode=verify-full&sslrootcert={}", certificate.display());
+    let (_known, mut client) = watched_with(&source(&options)).await;
+    database.insert_numbers(1..2).await;
+    told_until(&mut client, 1).await;
+    let sql = "SELECT count(*) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid) WHERE ssl";
+    assert_eq!(database.ask(sql).await.as_deref(), Some("2"));
 }

@@ -62,7 +62,10 @@ impl Postgres {
 
     /// PostgreSQL refuses to run as root: then it is another user's.
     fn command(&self, program: &str) -> Command {
-        let binary = PathBuf::from(of_services("CHANGECAST_TEST_POSTGRES_BIN")).join(program);
+        Self::as_its_user(PathBuf::from(of_services("CHANGECAST_TEST_POSTGRES_BIN")).join(program))
+    }
+
+    fn as_its_user(binary: PathBuf) -> Command {
         let user = of_services("CHANGECAST_TEST_POSTGRES_USER");
         let mut command = if user.is_empty() {
             Command::new(binary)
@@ -117,6 +120,23 @@ impl Postgres {
         fs::remove_dir_all(self.data()).expect("the data can be removed");
         self.initialize();
         self.start_again().await;
+    }
+
+    /// Makes a certificate for `localhost` and offers encryption by it; where the certificate is.
+    pub(crate) async fn encrypt(&self) -> PathBuf {
+        let (key, certificate) = (self.data().join("server.key"), self.data().join("server.crt"));
+        let mut openssl = Self::as_its_user("openssl".into());
+        openssl.args(["req", "-new", "-x509", "-days", "2", "-nodes", "-subj", "/CN=localhost"]);
+        openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        openssl.args(["-addext", "subjectAltName=DNS:localhost"]);
+        openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        let made = openssl.arg("-keyout").arg(key).arg("-out").arg(&certificate).output();
+        let made = made.expect("openssl is there, as PostgreSQL's package asks for it");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let admin = connect(&self.url("postgres")).await.expect("a connection");
+        admin.batch_execute("ALTER SYSTEM SET ssl = on").await.expect("a setting");
+        admin.batch_execute("SELECT pg_reload_conf()").await.expect("a setting");
+        certificate
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
