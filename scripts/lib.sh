@@ -45,3 +45,14 @@ for port in random.sample(range(20000, 32000), 200):
     break
 PYTHON
 }
+
+# Starts the databases and makes them known; those that ran already are left running at the end.
+# $root is the caller's.
+with_services() {
+    if ! "$root/scripts/services" status > /dev/null 2>&1; then
+        "$root/scripts/services" up
+        trap '"$root/scripts/services" down' EXIT
+    fi
+    # shellcheck disable=SC1091
+    source "${CHANGECAST_SERVICES_DIR:-$root/.services}/env"
+}

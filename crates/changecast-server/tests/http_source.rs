@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use crate::support::{SseClient, Subscriber, TestServer, run, soon};
 
 /// A web server that gives one answer until it is told another.
-struct Stub {
+pub(crate) struct Stub {
     port: u16,
     answer: Arc<Mutex<String>>,
     requests: watch::Receiver<Vec<String>>,
 }
 
 impl Stub {
-    async fn start(answer: &str) -> Self {
+    pub(crate) async fn start(answer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let answer = Arc::new(Mutex::new(answer.to_owned()));
@@ -37,7 +37,7 @@ impl Stub {
     }
 
     /// Watched every tenth of a second as `weather.now`.
-    fn source(&self, query: &str) -> String {
+    pub(crate) fn source(&self, query: &str) -> String {
         let ours = "name=weather&topic=now&every=100ms&allow_private=true";
         self.url(&format!("/v1?{query}&{ours}"))
     }
@@ -94,7 +94,7 @@ fn ok(headers: &str, body: &str) -> String {
     )
 }
 
-fn json_answer(value: &Value) -> String {
+pub(crate) fn json_answer(value: &Value) -> String {
     ok("Content-Type: application/json\r\n", &value.to_string())
 }
 

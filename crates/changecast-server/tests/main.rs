@@ -38,6 +38,7 @@ mod since;
 mod socket;
 mod sqlite_files;
 mod sub;
+mod together;
 mod topics;
 mod websocket;
 mod wire;

@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use crate::support::{NdjsonClient, Outcome, SseClient, Subscriber, TestServer, run, soon};
 
-struct Database {
+pub(crate) struct Database {
     directory: TempDir,
 }
 
 impl Database {
-    fn new(schema: &str) -> Self {
+    pub(crate) fn new(schema: &str) -> Self {
         let database = Self { directory: TempDir::new().expect("a directory") };
         let connection = database.connection();
         connection.pragma_update(None, "journal_mode", "wal").expect("a setting");
@@ -25,7 +25,7 @@ impl Database {
         self.directory.path().join("app.db")
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.path().display().to_string()
     }
 
@@ -35,7 +35,7 @@ impl Database {
         connection
     }
 
-    fn execute(&self, sql: &str) {
+    pub(crate) fn execute(&self, sql: &str) {
         self.connection().execute_batch(sql).expect(sql);
     }
 
@@ -45,7 +45,7 @@ impl Database {
         run(&arguments).await
     }
 
-    async fn install(&self, tables: &[&str]) {
+    pub(crate) async fn install(&self, tables: &[&str]) {
         let tables: Vec<_> = tables.iter().flat_map(|table| ["--table", table]).collect();
         let outcome = self.sqlite("install", &tables).await;
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -56,7 +56,8 @@ impl Database {
     }
 }
 
-const ORDERS: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total REAL, note TEXT)";
+pub(crate) const ORDERS: &str =
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, total REAL, note TEXT)";
 
 /// What `/sources` says of the only source.
 async fn source(server: &TestServer) -> Value {

@@ -1,7 +1,9 @@
 //! The database under fire. Writers speak to it directly, changecast through a proxy.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use super::ledger::{COLLECTIONS, Fact};
@@ -9,12 +11,13 @@ use super::rig::{DATABASE, Source};
 use super::store::mongo::durable;
 use super::store::postgres::Tables;
 use super::store::redis::Streams;
-use super::store::{Store, mongo};
+use super::store::{Store, mongo, rows};
 use super::support::{Mongod, Postgres, Proxy, RedisServer};
 
 pub(crate) struct Database {
     server: Server,
-    pub(crate) proxy: Proxy,
+    /// None for what is a mere file.
+    proxy: Option<Proxy>,
     kills: AtomicUsize,
 }
 
@@ -22,13 +25,21 @@ enum Server {
     Mongo(Mutex<Mongod>, mongodb::Database),
     Postgres(Postgres),
     Redis(Mutex<RedisServer>),
+    /// No server, but a file.
+    Rows(TempDir),
 }
 
 impl Database {
-    /// A server of its own, with what is written in it; none for what is a mere file.
+    /// One of its own, with what is written in it; none for the embedded store, which is changecast's.
     pub(crate) async fn start(source: Source) -> Option<Self> {
         let (server, address) = match source {
             Source::Embedded => return None,
+            Source::SqliteFile => {
+                let directory = TempDir::with_prefix("changecast-rows-").expect("a directory");
+                rows::create(&file_in(&directory));
+                let (server, kills) = (Server::Rows(directory), AtomicUsize::new(0));
+                return Some(Self { server, proxy: None, kills });
+            }
             Source::MongoDb => start_mongo().await,
             Source::Postgres => {
                 let postgres = Postgres::start().await;
@@ -44,25 +55,35 @@ impl Database {
             }
         };
         let proxy = Proxy::to(address.parse().expect("an address")).await;
-        Some(Self { server, proxy, kills: AtomicUsize::new(0) })
+        Some(Self { server, proxy: Some(proxy), kills: AtomicUsize::new(0) })
+    }
+
+    /// Between it and changecast.
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("only planned for servers")
     }
 
     /// What changecast is told of it.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let address = self.proxy.address();
+        let tables = COLLECTIONS.map(|name| format!("table={name}")).join("&");
+        if let Server::Rows(directory) = &self.server {
+            let file = file_in(directory).display().to_string();
+            return vec!["--source".into(), format!("sqlite://{file}?name={DATABASE}&{tables}")];
+        }
+        let address = self.proxy().address();
         let source = match &self.server {
             Server::Mongo(..) => {
                 let uri = format!("mongodb://{address}/?directConnection=true");
                 return vec!["--mongo".into(), uri, "--ns".into(), format!("{DATABASE}.*")];
             }
             Server::Postgres(_) => {
-                let tables = COLLECTIONS.map(|name| format!("table={name}")).join("&");
                 format!("postgres://postgres@{address}/{DATABASE}?{tables}")
             }
             Server::Redis(_) => {
                 let streams = COLLECTIONS.map(|name| format!("stream={name}")).join("&");
                 format!("redis://{address}/0?name={DATABASE}&{streams}")
             }
+            Server::Rows(_) => unreachable!("it has no address"),
         };
         vec!["--source".into(), source]
     }
@@ -73,6 +94,7 @@ impl Database {
             Server::Mongo(_, database) => Store::Mongo(database.clone()),
             Server::Postgres(postgres) => Store::Postgres(Tables::at(postgres.url(DATABASE))),
             Server::Redis(redis) => Store::Redis(Streams::at(redis.lock().await.url())),
+            Server::Rows(directory) => Store::Rows(rows::open(&file_in(directory))),
         }
     }
 
@@ -82,7 +104,8 @@ impl Database {
             Store::Mongo(database) => mongo::read(&database).await,
             Store::Postgres(mut tables) => tables.read().await,
             Store::Redis(mut streams) => streams.read().await,
-            Store::File(_) | Store::Http(..) => unreachable!("it is a server"),
+            Store::Rows(connection) => rows::read(&connection),
+            Store::File(_) | Store::Http(..) => unreachable!("these are the embedded store's"),
         }
     }
 
@@ -104,12 +127,17 @@ impl Database {
                 redis.kill();
                 redis.start_again().await;
             }
+            Server::Rows(_) => unreachable!("only planned for servers"),
         }
     }
 
     pub(crate) fn kills(&self) -> usize {
         self.kills.load(Ordering::Relaxed)
     }
+}
+
+fn file_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("app.db")
 }
 
 /// The host and port of a URL.

@@ -51,6 +51,11 @@ async fn postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite() {
+    run(Source::SqliteFile, Options::from_env(25)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis() {
     run(Source::Redis, Options::from_env(25)).await;
 }

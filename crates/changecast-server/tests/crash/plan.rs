@@ -92,7 +92,7 @@ impl Fault {
             return match random.u8(0..20) {
                 0..5 => Self::Kill { away: random.usize(0..30) },
                 5..7 => Self::KillTwice { millis: random.u64(0..150) },
-                7..12 => Self::failpoint(random, is_server),
+                7..12 => Self::failpoint(random, source),
                 12 => Self::Terminate { away: random.usize(0..30) },
                 13 => Self::Pause { millis: random.u64(10..400) },
                 14 => Self::Cut(Place::Clients),
@@ -106,8 +106,8 @@ impl Fault {
         }
     }
 
-    fn failpoint(random: &mut Rng, is_server: bool) -> Self {
-        let of_store = if is_server { &[][..] } else { &STORE_FAILPOINTS };
+    fn failpoint(random: &mut Rng, source: Source) -> Self {
+        let of_store = if source == Source::Embedded { &STORE_FAILPOINTS[..] } else { &[] };
         let names: Vec<_> = FAILPOINTS.iter().chain(of_store).collect();
         Self::Failpoint { name: names[random.usize(0..names.len())], hit: random.u64(1..12) }
     }

@@ -28,6 +28,7 @@ pub(crate) enum Source {
     MongoDb,
     Postgres,
     Redis,
+    SqliteFile,
     Embedded,
 }
 
@@ -42,7 +43,7 @@ impl Source {
 
     /// Whether it is a server, and not a file.
     pub(crate) fn is_server(self) -> bool {
-        self != Self::Embedded
+        !matches!(self, Self::Embedded | Self::SqliteFile)
     }
 
     /// Whether the database orders all collections as one; Redis orders each stream by itself.
@@ -154,7 +155,7 @@ impl Rig {
     fn proxy(&self, place: Place) -> &Proxy {
         match place {
             Place::Clients => &self.to_server,
-            Place::Database => &self.database().proxy,
+            Place::Database => self.database().proxy(),
         }
     }
 

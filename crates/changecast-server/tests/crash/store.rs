@@ -8,6 +8,7 @@ mod http;
 pub(crate) mod mongo;
 pub(crate) mod postgres;
 pub(crate) mod redis;
+pub(crate) mod rows;
 
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) enum Store {
     Mongo(mongodb::Database),
     Postgres(postgres::Tables),
     Redis(redis::Streams),
+    /// A SQLite database of its own.
+    Rows(Connection),
     /// The embedded store's file, written as any other program would.
     File(Connection),
     /// `/documents` of this server.
@@ -41,6 +44,10 @@ impl Store {
                 Self::Mongo(database) => mongo::write(database, batch, padding).await,
                 Self::Postgres(tables) => tables.write(batch, padding).await,
                 Self::Redis(streams) => streams.write(batch, padding).await,
+                Self::Rows(connection) => {
+                    tokio::task::block_in_place(|| rows::write(connection, batch, padding))
+                        .map_err(Into::into)
+                }
                 Self::File(connection) => {
                     tokio::task::block_in_place(|| file::write(connection, batch, padding))
                         .map_err(Into::into)
