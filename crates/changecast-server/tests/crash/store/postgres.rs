@@ -81,7 +81,8 @@ async fn write_row(
         let insert = format!("INSERT INTO {table} VALUES ($1, $2, $3)");
         client.execute(&insert, &[&id, &version, &padding]).await?;
     } else {
-        let update = format!("UPDATE {table} SET v = $2, pad = $3 WHERE _id = $1 AND v = $2 - 1");
+        let update =
+            format!("UPDATE {table} SET v = v + 1, pad = $3 WHERE _id = $1 AND v + 1 = $2");
         client.execute(&update, &[&id, &version, &padding]).await?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! the database too, so a client that applies everything after that place to what it has read joins
 //! state and stream without a hole. It may see changes again that its page already had.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -15,7 +16,9 @@ use serde_json::value::RawValue;
 use super::super::problem::Problem;
 use super::super::router::App;
 use super::{DocumentsMode, open};
+use crate::board::Board;
 use crate::limits;
+use crate::log::Log;
 use crate::model::EventId;
 use crate::source::{ListPage, Listed};
 
@@ -36,8 +39,9 @@ pub(in super::super) async fn list(
 ) -> Result<Response, Problem> {
     let documents = open(&app, &source, DocumentsMode::Read)?;
     let wanted = read_query(uri.query().unwrap_or(""))?;
-    let position = position(&app, &source)?;
-    let Listed { documents, next } = documents.list(&collection, wanted).await?;
+    let place = place(&app.board, &*app.log, &source)?;
+    let (position, Listed { documents, next }) =
+        place.then(documents.list(&collection, wanted)).await?;
     let documents = documents.into_iter().map(RawValue::from_string).collect::<Result<_, _>>();
     let documents = documents.map_err(|error| {
         tracing::error!(%error, "a listed document is not JSON");
@@ -51,10 +55,23 @@ pub(in super::super) async fn list(
     Ok((headers, axum::Json(body)).into_response())
 }
 
-/// Where to follow from. A source that never had a position may miss what is written now, so that
-/// no place could be named that joins it.
-fn position(app: &App, source: &str) -> Result<EventId, Problem> {
-    let statuses = app.board.sources();
+/// Where to follow from, taken before anything is read.
+struct Place(EventId);
+
+impl Place {
+    /// What `reading` finds, and the place from before it.
+    async fn then<T, E>(
+        self,
+        reading: impl Future<Output = Result<T, E>>,
+    ) -> Result<(EventId, T), E> {
+        Ok((self.0, reading.await?))
+    }
+}
+
+/// The place now. A source that never had a position may miss what is written now, so that no place
+/// could be named that joins it.
+fn place(board: &Board, log: &dyn Log, source: &str) -> Result<Place, Problem> {
+    let statuses = board.sources();
     let is_positioned = statuses.iter().any(|status| &*status.name == source && status.positioned);
     if !is_positioned {
         return Err(Problem::unavailable(format!(
@@ -62,8 +79,8 @@ fn position(app: &App, source: &str) -> Result<EventId, Problem> {
              again, or see /sources"
         )));
     }
-    let seq = *app.log.tail().borrow();
-    Ok(EventId { epoch: app.log.epoch(), seq })
+    let seq = *log.tail().borrow();
+    Ok(Place(EventId { epoch: log.epoch(), seq }))
 }
 
 fn read_query(query: &str) -> Result<ListPage, Problem> {
@@ -88,4 +105,50 @@ fn read_limit(text: &str) -> Result<usize, Problem> {
         let detail = format!("limit takes a number from 1 to {}", limits::LIST_COUNT_MAX);
         Problem::bad_request("limit", detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Batch, MemoryLog, PositionUpdate, Retention};
+    use crate::model::{Body, Seq, SourceGap, SourceState, SourceStatus, Timestamp, TopicSet};
+
+    fn board(positioned: bool) -> Board {
+        let board = Board::default();
+        board.add(SourceStatus {
+            name: "shop".into(),
+            kind: "scripted",
+            topics: TopicSet::all(),
+            state: SourceState::Live,
+            positioned,
+            error: None,
+            remedy: None,
+            since: Timestamp(0),
+            last_change: None,
+            gap_count: 0,
+        });
+        board
+    }
+
+    async fn append(log: &MemoryLog) -> Result<Seq, crate::log::LogError> {
+        let bodies = vec![Body::Gap(SourceGap::new("any entry", &TopicSet::all()))];
+        let position = PositionUpdate::Keep;
+        log.append(Batch { source: "shop".into(), bodies, position }).await
+    }
+
+    #[tokio::test]
+    async fn g2_what_is_appended_while_a_page_is_read_comes_after_its_position() {
+        let log = MemoryLog::new(Retention::default());
+        append(&log).await.unwrap();
+        let place = place(&board(true), &log, "shop").unwrap();
+        let (position, during) = place.then(append(&log)).await.unwrap();
+        assert_eq!((position.seq, during), (Seq(1), Seq(2)));
+    }
+
+    #[test]
+    fn a_source_that_was_never_reached_has_no_place_to_follow_from() {
+        let log = MemoryLog::new(Retention::default());
+        assert!(place(&board(false), &log, "shop").is_err());
+        assert!(place(&board(true), &log, "stock").is_err());
+    }
 }
