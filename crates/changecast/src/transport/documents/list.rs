@@ -126,6 +126,7 @@ mod tests {
             since: Timestamp(0),
             last_change: None,
             gap_count: 0,
+            replayable: true,
         });
         board
     }
