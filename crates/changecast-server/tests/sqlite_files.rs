@@ -1,60 +1,10 @@
 //! SQLite databases of somebody else's, from `changecast sqlite` to the subscriber.
 
-use std::path::PathBuf;
-
-use rusqlite::Connection;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::{NdjsonClient, Outcome, SseClient, Subscriber, TestServer, run, soon};
-
-pub(crate) struct Database {
-    directory: TempDir,
-}
-
-impl Database {
-    pub(crate) fn new(schema: &str) -> Self {
-        let database = Self { directory: TempDir::new().expect("a directory") };
-        let connection = database.connection();
-        connection.pragma_update(None, "journal_mode", "wal").expect("a setting");
-        connection.execute_batch(schema).expect(schema);
-        database
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.path().join("app.db")
-    }
-
-    pub(crate) fn text(&self) -> String {
-        self.path().display().to_string()
-    }
-
-    fn connection(&self) -> Connection {
-        let connection = Connection::open(self.path()).expect("it opens");
-        connection.busy_timeout(crate::support::PATIENCE).expect("a setting");
-        connection
-    }
-
-    pub(crate) fn execute(&self, sql: &str) {
-        self.connection().execute_batch(sql).expect(sql);
-    }
-
-    async fn sqlite(&self, verb: &str, more: &[&str]) -> Outcome {
-        let path = self.text();
-        let arguments = [&["sqlite", verb, &*path], more].concat();
-        run(&arguments).await
-    }
-
-    pub(crate) async fn install(&self, tables: &[&str]) {
-        let tables: Vec<_> = tables.iter().flat_map(|table| ["--table", table]).collect();
-        let outcome = self.sqlite("install", &tables).await;
-        assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    }
-
-    fn source(&self, options: &str) -> String {
-        format!("--source=sqlite://{}{options}", self.text())
-    }
-}
+use crate::support::{
+    NdjsonClient, SqliteDatabase as Database, SseClient, Subscriber, TestServer, run, soon,
+};
 
 pub(crate) const ORDERS: &str =
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, total REAL, note TEXT)";
@@ -122,7 +72,7 @@ async fn the_shells_own_sqlite_is_seen() {
 async fn a_toml_file_names_tables() {
     let database = Database::new("CREATE TABLE a (x); CREATE TABLE b (x)");
     database.install(&["a", "b"]).await;
-    let config = database.directory.path().join("changecast.toml");
+    let config = database.directory().join("changecast.toml");
     let text = format!(
         "[[source]]\nurl = \"sqlite://{}\"\nname = \"mine\"\ntable = [\"b\"]\n",
         database.text()
@@ -207,7 +157,7 @@ async fn g9_what_is_missing_is_said_with_its_remedy_and_heals_by_itself() {
     database.execute("INSERT INTO orders (id) VALUES (1)");
     assert_eq!(client.change().await.change.0["documentKey"]["id"], 1);
 
-    let away = database.directory.path().join("away.db");
+    let away = database.directory().join("away.db");
     std::fs::rename(database.path(), &away).expect("renamed");
     says(&mut client, "failed").await;
     std::fs::rename(&away, database.path()).expect("renamed");

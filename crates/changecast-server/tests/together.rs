@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::http_source::{Stub, json_answer};
 use crate::mongodb::TestDatabase;
-use crate::sqlite_files::{Database, ORDERS};
-use crate::support::{PostgresDatabase, RedisServer, TestServer, soon};
+use crate::sqlite_files::ORDERS;
+use crate::support::{PostgresDatabase, RedisServer, SqliteDatabase, TestServer, soon};
 
 /// What a terminal shows of a stream.
 struct Curl(Child);
@@ -54,7 +54,7 @@ impl Drop for Curl {
 #[tokio::test]
 async fn s3_one_server_follows_five_databases_and_one_curl_shows_them_all() {
     let (mongo, postgres) = (TestDatabase::new().await, PostgresDatabase::new().await);
-    let (redis, sqlite) = (RedisServer::start().await, Database::new(ORDERS));
+    let (redis, sqlite) = (RedisServer::start().await, SqliteDatabase::new(ORDERS));
     sqlite.install(&["orders"]).await;
     let weather = Stub::start(&json_answer(&json!({"celsius": 21}))).await;
     let sources = [

@@ -100,3 +100,5 @@ macro_rules! conformance {
 conformance!(embedded, beds::Embedded);
 conformance!(mongodb, beds::Mongo, mortal: mongodb_restarted);
 conformance!(postgres, beds::PostgreSql, mortal: postgres_restarted);
+conformance!(redis, beds::RedisStream, mortal: redis_restarted);
+conformance!(sqlite_file, beds::SqliteFile);

@@ -139,7 +139,7 @@ impl Told {
 
 /// Follows up to the document with this number; a gap on the way is a failure.
 pub(crate) async fn told_until<S: Subscriber>(client: &mut S, last: i64) -> Told {
-    told_until_change(client, |entry| entry.change.document()["n"] == last).await
+    told_until_change(client, |entry| entry.change.number() == Some(last)).await
 }
 
 /// Follows up to the change that `is_last`; a gap on the way is a failure.

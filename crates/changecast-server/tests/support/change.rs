@@ -20,6 +20,12 @@ impl Change {
         &self.0["fullDocument"]
     }
 
+    /// The number of a numbered document; Redis keeps it as text.
+    pub(crate) fn number(&self) -> Option<i64> {
+        let number = &self.document()["n"];
+        number.as_i64().or_else(|| number.as_str()?.parse().ok())
+    }
+
     /// The topic that its namespace makes.
     pub(crate) fn topic(&self) -> String {
         let ns = |part| self.0["ns"][part].as_str().expect("a change has a namespace");
@@ -36,6 +42,6 @@ pub(crate) struct Entry {
 
 /// What `insert_numbers` inserted, in the order in which it came.
 pub(crate) fn numbers(entries: &[Entry]) -> Vec<i64> {
-    let number = |entry: &Entry| entry.change.document()["n"].as_i64();
+    let number = |entry: &Entry| entry.change.number();
     entries.iter().map(|entry| number(entry).expect("a numbered document")).collect()
 }

@@ -75,6 +75,24 @@ impl RedisServer {
         }
     }
 
+    /// Adds one entry for each number in one step, with the number as the fields `n` and as the
+    /// entry's id: numbers have to grow. Each is added once, however often the server goes away
+    /// meanwhile.
+    pub(crate) async fn add_surely(&self, stream: &str, numbers: std::ops::Range<i64>) {
+        const SCRIPT: &str = "for n = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+                local text = string.format('%d', n)
+                redis.call('XADD', KEYS[1], '1-' .. string.format('%d', n + 1), 'n', text)
+            end";
+        let (first, last) = (numbers.start.to_string(), (numbers.end - 1).to_string());
+        let words = ["EVAL", SCRIPT, "1", stream, &first, &last];
+        until("an entry that is added", async || match run(&self.url(), &words).await {
+            Ok(_) => true,
+            // An earlier try has come through, though its answer has not.
+            Err(error) => error.to_string().contains("equal or smaller"),
+        })
+        .await;
+    }
+
     // ── Its end, and its next life ─────────────────────────────────────────────────────────────
 
     /// Ends it as a power cut does.
