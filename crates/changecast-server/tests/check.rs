@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Outcome, TestServer, run};
+use crate::support::{Outcome, SqliteDatabase, TestServer, mend, run};
 
 /// What `check --json` says with these arguments.
 pub(crate) async fn checked(arguments: &[&str]) -> (Value, Outcome) {
@@ -80,4 +80,36 @@ async fn a_database_that_is_not_there_is_a_problem_and_the_others_are_looked_at(
     assert_eq!(found["level"], "problem");
     assert!(found["mend"].as_str().expect("words").contains("runs and can be reached"), "{found}");
     assert!(!format!("{outcome:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_sqlite_file_is_checked_and_its_commands_mend_it() {
+    let database = SqliteDatabase::new("CREATE TABLE orders (id INTEGER PRIMARY KEY, total)");
+    let source = database.source("?table=orders");
+    let (report, outcome) = checked(&[&source]).await;
+    assert_eq!(outcome.code, Some(1), "{report}");
+    mend(finding(&report, "triggers"), "changecast sqlite install");
+    let (report, outcome) = checked(&[&source]).await;
+    assert_eq!((outcome.code, &report["level"]), (Some(0), &"ok".into()), "{report}");
+    for about in ["file", "triggers", "changelog", "journal"] {
+        assert_eq!(finding(&report, about)["level"], "ok", "{report}");
+    }
+    // A column that came later is left out: that is worth a word, and no more.
+    database.execute("ALTER TABLE orders ADD COLUMN note; INSERT INTO orders VALUES (1, 2, 'x')");
+    let (report, outcome) = checked(&[&source]).await;
+    assert_eq!((outcome.code, &report["level"]), (Some(0), &"warning".into()), "{report}");
+    let kept = finding(&report, "changelog")["detail"].as_str().expect("words");
+    assert!(kept.starts_with("1 changes are kept"), "{kept}");
+    mend(finding(&report, "schema"), "changecast sqlite install");
+    // A table that was made anew has lost its triggers.
+    database.execute("DROP TABLE orders; CREATE TABLE orders (id INTEGER PRIMARY KEY, note)");
+    let (report, outcome) = checked(&[&source]).await;
+    assert_eq!(outcome.code, Some(1), "{report}");
+    mend(finding(&report, "triggers"), "changecast sqlite install");
+    database.execute("PRAGMA journal_mode = delete");
+    let (report, outcome) = checked(&[&source]).await;
+    assert_eq!((outcome.code, &report["level"]), (Some(0), &"warning".into()), "{report}");
+    mend(finding(&report, "journal"), "sqlite3");
+    let (report, _) = checked(&[&source]).await;
+    assert_eq!(report["level"], "ok", "{report}");
 }

@@ -3,6 +3,7 @@
 mod change;
 mod client;
 mod http;
+mod mend;
 mod mongo_double;
 mod mongod;
 mod ndjson;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub(crate) use change::{Change, Entry, numbers};
 pub(crate) use client::http_client;
 pub(crate) use http::{Answer, Body, Connection, exchange};
+pub(crate) use mend::mend;
 pub(crate) use mongo_double::{At, Fault, MongoDouble, NAMESPACE, Start};
 pub(crate) use mongod::{Mongod, insert_surely, shared_mongo, until};
 pub(crate) use ndjson::NdjsonClient;

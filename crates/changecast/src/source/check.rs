@@ -8,6 +8,15 @@ use serde::Serialize;
 
 use super::SourceError;
 
+/// A text as one word for the shell, so that a command can be pasted whatever a name holds.
+pub(super) fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -81,5 +90,18 @@ impl Finding {
             detail: error.to_string(),
             mend: error.advice().map(ToOwned::to_owned),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_word;
+
+    #[test]
+    fn names_cannot_break_out_of_a_command() {
+        assert_eq!(shell_word("db1.example:80/a-b_c"), "db1.example:80/a-b_c");
+        assert_eq!(shell_word("it's; rm"), r"'it'\''s; rm'");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("$(x)"), "'$(x)'");
     }
 }

@@ -11,6 +11,7 @@ use super::install::{self, INSTALLED_ANEW, TableStatus};
 use super::values::{self, Value};
 use crate::model::{Change, Op};
 use crate::source::SourceError;
+use crate::source::check::shell_word;
 use crate::source::sqlite::events::{Encoder, Event, Image, Row};
 use crate::source::sqlite::failure;
 use crate::source::sqlite::object::join;
@@ -229,21 +230,16 @@ pub(super) fn check_installed(
     ))
 }
 
-fn is_wanted(config: &SqliteFileConfig, table: &str) -> bool {
+pub(super) fn is_wanted(config: &SqliteFileConfig, table: &str) -> bool {
     config.tables.is_empty() || config.tables.iter().any(|name| name == table)
 }
 
 /// The command that mends it, to be pasted into a shell.
-fn command(config: &SqliteFileConfig, verb: &str, tables: &[String]) -> String {
-    let word = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let plain = |text: &str| {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
-        if !text.is_empty() && text.bytes().all(is_plain) { text.to_owned() } else { word(text) }
-    };
-    let path = plain(&config.path.to_string_lossy());
+pub(super) fn command(config: &SqliteFileConfig, verb: &str, tables: &[String]) -> String {
+    let path = shell_word(&config.path.to_string_lossy());
     let mut command = format!("run: changecast sqlite {verb} {path}");
     for table in tables {
-        command.push_str(&format!(" --table {}", plain(table)));
+        command.push_str(&format!(" --table {}", shell_word(table)));
     }
     if tables.is_empty() {
         command.push_str(" --table TABLE");

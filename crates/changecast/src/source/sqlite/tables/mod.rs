@@ -12,6 +12,7 @@
 //! | a table whose triggers are gone stops the source, and installing it anew leaves a gap | no write goes by in silence |
 //! | [`uninstall`] drops all that `install` made | the database is as it was |
 
+mod check;
 mod config;
 mod decode;
 mod inspect;

@@ -10,14 +10,14 @@ use tokio::task::spawn_blocking;
 
 use super::config::SqliteFileConfig;
 use super::decode::{Decoder, check_installed};
-use super::{CHANGELOG, install};
+use super::{CHANGELOG, check, install};
 use crate::limits;
 use crate::model::{Position, Topic, TopicPattern, TopicSet};
 use crate::source::sqlite::events::Encoder;
 use crate::source::sqlite::failure;
 use crate::source::sqlite::position::Place;
 use crate::source::sqlite::stream::{self, Wake};
-use crate::source::{ChangeStream, Source, SourceError, WatchOptions};
+use crate::source::{ChangeStream, Finding, Source, SourceError, WatchOptions};
 
 /// Watches tables of a SQLite database that any program writes, once they are
 /// [installed](super::install).
@@ -121,6 +121,12 @@ impl Source for SqliteFile {
         let config = self.config.clone();
         let probing = move || check_installed(&install::open(&config.path)?, &config).map(drop);
         spawn_blocking(probing).await.map_err(unavailable)?
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        let config = self.config.clone();
+        let ended = |error| vec![Finding::failed("file", &unavailable(error))];
+        spawn_blocking(move || check::findings(&config)).await.unwrap_or_else(ended)
     }
 }
 
