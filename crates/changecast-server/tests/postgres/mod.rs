@@ -4,6 +4,7 @@
 //! the server alone share one, each with a database of its own.
 
 mod changes;
+mod check;
 mod documents;
 mod large;
 mod logins;

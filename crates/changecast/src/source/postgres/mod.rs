@@ -15,6 +15,7 @@
 //! A change belongs to `<source>.<table>`, or `<source>.<schema>.<table>` outside of `public`.
 
 mod catalog;
+mod check;
 mod config;
 mod decode;
 mod dial;
@@ -45,7 +46,7 @@ use self::position::lsn_text;
 use self::prepare::{Preparation, Prepared};
 use self::session::Session;
 use self::stream::{Clock, Follower};
-use super::{ChangeStream, Documents, Source, SourceError, WatchOptions};
+use super::{ChangeStream, Documents, Finding, Source, SourceError, WatchOptions};
 use crate::limits;
 use crate::model::{Position, TopicSet};
 use crate::telemetry::Telemetry;
@@ -167,5 +168,9 @@ impl Source for PostgresSource {
             Ok(answer) => answer,
             Err(_) => Err(SourceError::Unavailable(format!("no answer from {}", config.place()))),
         }
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        check::findings(&self.control).await
     }
 }

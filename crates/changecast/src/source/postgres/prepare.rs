@@ -20,7 +20,7 @@ use super::session::{Row, Session};
 use crate::source::SourceError;
 
 /// The oldest version that the tests and the documents promise: PostgreSQL 14.
-const VERSION_MIN: u32 = 140_000;
+pub(super) const VERSION_MIN: u32 = 140_000;
 
 /// Where schemas can be published as a whole: PostgreSQL 15.
 const VERSION_SCHEMAS: u32 = 150_000;
@@ -262,7 +262,7 @@ impl Preparation<'_> {
         let objects = if self.config.scope.is_all() {
             "ALL TABLES".to_owned()
         } else {
-            self.objects(server, &self.config.scope.0)?
+            objects(server.version, &self.config.scope.0)?
         };
         let sql = format!(
             "CREATE PUBLICATION {name} FOR {objects} WITH (publish_via_partition_root = true)"
@@ -304,26 +304,8 @@ impl Preparation<'_> {
         }
         self.check_identities().await?;
         let name = escape_identifier(&self.config.publication);
-        let objects = self.objects(server, &missing)?;
+        let objects = objects(server.version, &missing)?;
         self.change_publication(&format!("ALTER PUBLICATION {name} ADD {objects}")).await
-    }
-
-    fn objects(&self, server: &Server, wanted: &[Tables]) -> Result<String, SourceError> {
-        let mut objects = Vec::new();
-        for Tables { schema, table } in wanted {
-            let quoted = escape_identifier(schema);
-            objects.push(match table {
-                Some(table) => format!("TABLE {quoted}.{}", escape_identifier(table)),
-                None if server.version >= VERSION_SCHEMAS => format!("TABLES IN SCHEMA {quoted}"),
-                None => {
-                    return Err(operator(
-                        format!("PostgreSQL 14 cannot publish the whole schema {schema:?}"),
-                        "name its tables with table= in the source's URL, or upgrade to 15",
-                    ));
-                }
-            });
-        }
-        Ok(objects.join(", "))
     }
 
     async fn change_publication(&mut self, sql: &str) -> Result<(), SourceError> {
@@ -374,6 +356,25 @@ impl Preparation<'_> {
             format!("add a primary key, or run: {}{more}", commands.join(" ")),
         ))
     }
+}
+
+/// What a publication of these tables is for, as SQL spells it.
+pub(super) fn objects(version: u32, wanted: &[Tables]) -> Result<String, SourceError> {
+    let mut objects = Vec::new();
+    for Tables { schema, table } in wanted {
+        let quoted = escape_identifier(schema);
+        objects.push(match table {
+            Some(table) => format!("TABLE {quoted}.{}", escape_identifier(table)),
+            None if version >= VERSION_SCHEMAS => format!("TABLES IN SCHEMA {quoted}"),
+            None => {
+                return Err(operator(
+                    format!("PostgreSQL 14 cannot publish the whole schema {schema:?}"),
+                    "name its tables with table= in the source's URL, or upgrade to 15",
+                ));
+            }
+        });
+    }
+    Ok(objects.join(", "))
 }
 
 /// A slot that is ahead would skip what lies between, and say nothing.
