@@ -2,6 +2,7 @@
 //!
 //! Every test has a server of its own, save those that leave the shared one as it is.
 
+mod check;
 mod documents;
 mod entries;
 mod live;

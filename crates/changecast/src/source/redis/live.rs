@@ -15,7 +15,7 @@ use redis::{Msg, cmd};
 use super::config::invalid;
 use super::events::{self, LiveId};
 use super::reply;
-use super::server::Server;
+use super::server::{Link, Server};
 use crate::limits;
 use crate::model::{Change, Position, Topic};
 use crate::source::{Delivery, DeliverySender, FullDocument, SourceError, WatchOptions};
@@ -199,18 +199,21 @@ pub(super) fn key_collection(pattern: &str) -> &str {
 /// Redis tells of keys only if it was asked to; silence would look like health.
 async fn check_notifications(server: &Server) -> Result<(), SourceError> {
     let mut link = server.connect().await?;
-    let command = cmd("CONFIG").arg("GET").arg("notify-keyspace-events").to_owned();
     // Who may not ask, or whose provider hides it, has to know.
-    let Ok(answer) = link.ask(&command, limits::REDIS_ANSWER_TIMEOUT).await else {
-        return Ok(());
-    };
-    let flags = reply::pairs(answer).and_then(|pairs| pairs.into_iter().next());
-    let flags = flags.map(|(_, flags)| flags).unwrap_or_default();
-    if flags.contains(&b'K') && flags.len() > 1 {
+    if tells_of_keys(&mut link).await.unwrap_or(true) {
         return Ok(());
     }
     Err(SourceError::Operator {
         problem: format!("{} does not tell of changes to keys", server.explainer.address),
         remedy: "run CONFIG SET notify-keyspace-events KA, and set it in redis.conf".into(),
     })
+}
+
+/// Whether changes of keys are told; none where the user may not ask.
+pub(super) async fn tells_of_keys(link: &mut Link) -> Option<bool> {
+    let command = cmd("CONFIG").arg("GET").arg("notify-keyspace-events").to_owned();
+    let answer = link.ask(&command, limits::REDIS_ANSWER_TIMEOUT).await.ok()?;
+    let flags = reply::pairs(answer).and_then(|pairs| pairs.into_iter().next());
+    let flags = flags.map(|(_, flags)| flags).unwrap_or_default();
+    Some(flags.contains(&b'K') && flags.len() > 1)
 }

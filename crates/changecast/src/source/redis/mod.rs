@@ -9,6 +9,7 @@
 //! An entry belongs to `<source>.<stream>`, a message to `<source>.<channel>`, the change of a key
 //! to `<source>.<what the keys share>`: `orders` for the pattern `orders:*`.
 
+mod check;
 mod config;
 mod documents;
 mod errors;
@@ -28,7 +29,7 @@ use redis::cmd;
 
 use self::documents::Keys;
 use self::server::Server;
-use super::{ChangeStream, Documents, Source, SourceError, WatchOptions};
+use super::{ChangeStream, Documents, Finding, Source, SourceError, WatchOptions};
 use crate::limits;
 use crate::model::{Topic, TopicPattern, TopicSet};
 use crate::telemetry::Telemetry;
@@ -135,5 +136,9 @@ impl Source for RedisSource {
             Ok(answer) => answer.map(drop),
             Err(_) => Err(self.server.explainer.silent()),
         }
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        self.findings().await
     }
 }

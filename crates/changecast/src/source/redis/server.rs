@@ -95,6 +95,9 @@ impl Link {
         }
         match outcome {
             Some(Value::Array(outcome)) => Ok(outcome),
+            Some(Value::ServerError(refused)) => {
+                Err(self.server.explainer.explain(&refused.into()))
+            }
             _ => Err(self.server.explainer.senseless("EXEC")),
         }
     }

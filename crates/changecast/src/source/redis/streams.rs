@@ -233,12 +233,12 @@ impl Identity {
     }
 }
 
-fn stream_info(key: &str) -> Cmd {
+pub(super) fn stream_info(key: &str) -> Cmd {
     cmd("XINFO").arg("STREAM").arg(key).to_owned()
 }
 
 /// The state that an answer tells; none for a stream that is not there.
-fn state_of(link: &Link, answer: Value) -> Result<Option<StreamState>, SourceError> {
+pub(super) fn state_of(link: &Link, answer: Value) -> Result<Option<StreamState>, SourceError> {
     let explainer = &link.server.explainer;
     if let Value::ServerError(error) = &answer
         && error.details().is_some_and(|words| words.contains("no such key"))
