@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::check::{checked, finding};
 use crate::support::{SseClient, Subscriber, TestServer, run, soon};
 
 /// A web server that gives one answer until it is told another.
@@ -306,4 +307,25 @@ async fn what_a_url_gets_wrong_is_told_at_the_start() {
         assert_eq!(outcome.code, Some(3), "{query}: {outcome:?}");
         assert!(outcome.stderr.contains(words), "{query}: {}", outcome.stderr);
     }
+}
+
+#[tokio::test]
+async fn a_check_asks_once_and_says_whether_the_value_is_there() {
+    let stub = Stub::start(&json_answer(&json!({"rate": 1.5}))).await;
+    let source = stub.source("key=s3cret&pointer=/rate");
+    let (report, outcome) = checked(&["--source", &source]).await;
+    assert_eq!((outcome.code, &report["level"]), (Some(0), &"ok".into()), "{report}");
+    assert_eq!(finding(&report, "document")["detail"], "3 bytes of JSON at \"/rate\"");
+    assert_eq!(stub.count(), 1);
+    stub.answers(&json_answer(&json!({"price": 1.5})));
+    let (report, outcome) = checked(&["--source", &source]).await;
+    let found = finding(&report, "document");
+    assert_eq!((outcome.code, &found["level"]), (Some(1), &"problem".into()), "{report}");
+    let mend = found["mend"].as_str().expect("a command");
+    assert!(mend.ends_with(&format!("curl -i {}", stub.url("/v1"))), "{mend}");
+    stub.answers(&status("500 Internal Server Error", ""));
+    let (report, outcome) = checked(&["--source", &source]).await;
+    let found = finding(&report, "reachable");
+    assert_eq!((outcome.code, &found["level"]), (Some(1), &"problem".into()), "{report}");
+    assert!(!format!("{outcome:?}").contains("s3cret"));
 }

@@ -5,6 +5,7 @@
 //! is watched, not its history.
 
 mod address;
+mod check;
 mod client;
 mod config;
 mod document;
@@ -22,7 +23,7 @@ use tokio::sync::Mutex;
 use self::client::Client;
 use self::poll::{Follower, Shared};
 use self::position::Place;
-use super::{ChangeStream, Source, SourceError, WatchOptions};
+use super::{ChangeStream, Finding, Source, SourceError, WatchOptions};
 use crate::model::{TopicPattern, TopicSet};
 
 pub use config::HttpConfig;
@@ -91,5 +92,9 @@ impl Source for HttpSource {
     /// the source's state.
     async fn probe(&self) -> Result<(), SourceError> {
         Ok(())
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        self.findings().await
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Asks once, as soon as the server wants to be asked.
-    async fn ask(&self, known: &Validators) -> Result<Answer, Fault> {
+    pub(super) async fn ask(&self, known: &Validators) -> Result<Answer, Fault> {
         let mut not_before = self.not_before.lock().await;
         if let Some(time) = *not_before {
             sleep_until(time).await;
