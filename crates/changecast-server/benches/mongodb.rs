@@ -219,12 +219,15 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
-        for line in BufReader::new(stdout).lines() {
-            let line = line?;
-            if let Some((_, rest)) = line.split_once("page      http://127.0.0.1:") {
-                let port = rest.trim_end_matches('/').parse()?;
-                return Ok(Self { child, port, _data: data });
-            }
+        // To its end: who closes the pipe before ends the process.
+        let mut banner = String::new();
+        let mut lines = BufReader::new(stdout);
+        while !banner.contains("curl -N") && lines.read_line(&mut banner)? > 0 {}
+        let page =
+            banner.split_once("http://127.0.0.1:").and_then(|(_, rest)| rest.split_once('/'));
+        if let Some((port, _)) = page {
+            let port = port.parse()?;
+            return Ok(Self { child, port, _data: data });
         }
         Err("changecast did not say where it listens".into())
     }
