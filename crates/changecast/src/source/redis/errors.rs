@@ -23,12 +23,10 @@ impl Explainer {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
                 self.refused()
             }
-            (_, Some("NOPERM")) => SourceError::Operator {
-                problem: format!("{} does not permit it: {}", self.address, permission(words)),
-                remedy: "grant it, as in ACL SETUSER name +@read +@connection +multi +exec ~key \
-                         (and &channel +subscribe +psubscribe for channels)"
-                    .into(),
-            },
+            // Of a transaction that it does not end, the server says why in words only.
+            (_, code) if code == Some("NOPERM") || words.contains("NOPERM") => {
+                self.not_permitted(words)
+            }
             (_, Some("WRONGTYPE")) => SourceError::Operator {
                 problem: "what is watched is not a stream but another type of key".into(),
                 remedy: "name a key that XADD writes to, or remove the one that is in the way"
@@ -66,6 +64,15 @@ impl Explainer {
 
     pub(super) fn lost(&self, cause: &str) -> SourceError {
         SourceError::Unavailable(format!("connection to {} lost: {cause}", self.address))
+    }
+
+    fn not_permitted(&self, words: &str) -> SourceError {
+        SourceError::Operator {
+            problem: format!("{} does not permit it: {}", self.address, permission(words)),
+            remedy: "grant it, as in ACL SETUSER name +@read +@connection +multi +exec ~key (and \
+                     &channel +subscribe +psubscribe for channels)"
+                .into(),
+        }
     }
 
     fn refused(&self) -> SourceError {
