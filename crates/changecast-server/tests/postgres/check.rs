@@ -64,6 +64,11 @@ async fn a_table_without_a_key_and_one_that_is_not_published_come_with_their_com
     mend(found[1], "psql");
     let (report, _) = checked(&["--source", &source]).await;
     assert!(is_sound(&report), "{report}");
+    database.run("CREATE PUBLICATION empty").await;
+    let whole = database.source_with("publication=empty");
+    let (report, outcome) = checked(&["--source", &whole]).await;
+    let found = finding(&report, "publication");
+    assert_eq!((outcome.code, &found["level"]), (Some(0), &"warning".into()), "{report}");
     let (report, outcome) = checked(&["--source", &database.source("&table=absent")]).await;
     assert_eq!(outcome.code, Some(1), "{report}");
     assert!(detail(&report, "tables").contains("there is no table \"absent\""), "{report}");

@@ -1,5 +1,6 @@
 //! The slot: what it keeps, and what follows when it does not.
 
+use crate::check::{checked, finding};
 use crate::mongodb::{news_of, told_until};
 use crate::support::{Postgres, PostgresDatabase, Subscriber, until};
 
@@ -116,6 +117,10 @@ async fn g2_a_slot_whose_wal_was_removed_is_a_gap_and_followed_on() {
     }
     let lost = "SELECT 1 FROM pg_replication_slots WHERE wal_status = 'lost'";
     assert!(database.ask(lost).await.is_some(), "the server keeps no more than it was told");
+    let (report, outcome) = checked(&["--source", &database.source("")]).await;
+    let found = finding(&report, "slot");
+    assert_eq!((outcome.code, &found["level"]), (Some(0), &"warning".into()), "{report}");
+    assert!(found["detail"].as_str().expect("words").contains("is a gap"), "{found}");
     server.start_again().await;
     let mut client = client.come_back(&server).await;
     client.hello().await;

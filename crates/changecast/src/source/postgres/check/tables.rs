@@ -170,7 +170,11 @@ impl Look<'_> {
         };
         let is_added = |table: &&Table| self.is_added(table, tables);
         let mut findings = Vec::new();
-        if missing.is_empty() || publication.is_all {
+        if tables.is_empty() && self.config.scope.is_all() && !publication.is_all {
+            let sql = format!("ALTER PUBLICATION {quoted} ADD TABLE NAME");
+            let detail = format!("{name:?} has no table: nothing is watched");
+            findings.push(Finding::warning("publication", detail, self.psql(&[&sql])));
+        } else if missing.is_empty() || publication.is_all {
             let detail = format!("{name:?} has all that is watched");
             findings.push(Finding::ok("publication", detail));
         } else if publication.is_ours && missing.iter().all(is_added) {
