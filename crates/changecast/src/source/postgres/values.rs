@@ -85,8 +85,10 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn write_number(out: &mut Vec<u8>, text: &str) {
+    // JSON has no number that is empty or starts with a needless zero.
+    let is_number = text == "0" || text.starts_with(|digit| matches!(digit, '1'..='9'));
     let is_small = text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_small {
+    if is_number && is_small {
         return out.extend_from_slice(text.as_bytes());
     }
     match extend_json(text) {

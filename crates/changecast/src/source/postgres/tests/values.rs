@@ -29,6 +29,10 @@ fn numbers_are_never_rounded() {
     check(Kind::Number, "1e+20", "1e+20");
     check(Kind::Number, "NaN", r#"{"$numberDouble":"NaN"}"#);
     check(Kind::Number, "-Infinity", r#"{"$numberDouble":"-Infinity"}"#);
+    check(Kind::Number, "0", "0");
+    // No PostgreSQL writes such; whatever comes, the event stays JSON.
+    check(Kind::Number, "", r#"{"$numberDouble":""}"#);
+    check(Kind::Number, "007", r#"{"$numberDouble":"007"}"#);
 }
 
 #[test]
