@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -81,21 +81,30 @@ impl Postgres {
 
     /// Starts it on the same port and data; it takes writes when this returns.
     pub(crate) async fn start_again(&self) {
-        let log = File::create(self.directory.path().join("log")).expect("a file");
-        let mut command = self.command("postgres");
-        command.arg("-D").arg(self.data());
-        let errors = log.try_clone().expect("a file");
-        let child = command.stdout(log).stderr(errors).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("PostgreSQL: {error}"));
+        let mut child = self.spawn();
         let url = self.url("postgres");
         until("a PostgreSQL that takes writes", async || {
-            let ended = child.try_wait().expect("a child can be asked");
-            assert!(ended.is_none(), "PostgreSQL ended: {}", self.log());
+            if child.try_wait().expect("a child can be asked").is_some() {
+                let log = self.log();
+                // The children of the one that was killed are about to notice.
+                let is_early = log.contains("pre-existing shared memory block");
+                assert!(is_early, "PostgreSQL ended: {log}");
+                child = self.spawn();
+            }
             connect(&url).await.is_ok()
         })
         .await;
         // Somebody has to take note of its end.
         std::thread::spawn(move || child.wait());
+    }
+
+    fn spawn(&self) -> Child {
+        let log = File::create(self.directory.path().join("log")).expect("a file");
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data());
+        let errors = log.try_clone().expect("a file");
+        let child = command.stdout(log).stderr(errors).spawn();
+        child.unwrap_or_else(|error| panic!("PostgreSQL: {error}"))
     }
 
     fn log(&self) -> String {
