@@ -35,7 +35,10 @@ pub struct DeliverySender {
     /// A permit for each byte that may wait.
     bytes: Arc<Semaphore>,
     closed: CancellationToken,
+    /// How often the reader has asked whether there is something now, …
     asked: Arc<AtomicU64>,
+    /// … and the last of its questions that has been answered.
+    answered: AtomicU64,
     runtime: Handle,
 }
 
@@ -56,7 +59,8 @@ impl DeliverySender {
     ) -> (Self, mpsc::Receiver<Queued>) {
         let (deliveries, queue) = mpsc::channel(limits::DELIVERIES_MAX);
         let bytes = Arc::new(Semaphore::new(limits::DELIVERIES_BYTES_MAX));
-        (Self { deliveries, bytes, closed, asked, runtime: Handle::current() }, queue)
+        let (answered, runtime) = (AtomicU64::new(0), Handle::current());
+        (Self { deliveries, bytes, closed, asked, answered, runtime }, queue)
     }
 
     /// Hands over a delivery or the error that ends the stream; waits while the reader is behind.
@@ -78,10 +82,24 @@ impl DeliverySender {
         self.runtime.block_on(self.send(delivery))
     }
 
-    /// The number of the reader's last question, to be noted before the database is asked.
+    /// Runs a driver to its end; its error is the stream's last word. Once nobody listens any more
+    /// it is dropped: whatever is under way is of no use to anybody then.
+    pub async fn run(&self, driver: impl Future<Output = Result<(), SourceError>>) {
+        let outcome = tokio::select! {
+            () = self.closed() => return,
+            outcome = driver => outcome,
+        };
+        if let Err(error) = outcome {
+            self.send(Err(error)).await;
+        }
+    }
+
+    /// The reader's last question, if it has not been answered: to be noted before the database is
+    /// asked.
     #[must_use]
-    pub fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Acquire)
+    pub fn question(&self) -> Option<u64> {
+        let asked = self.asked.load(Ordering::Acquire);
+        (asked > self.answered.load(Ordering::Acquire)).then_some(asked)
     }
 
     /// Answers the reader's questions up to this one: asked since, the database had nothing. To be
@@ -89,6 +107,7 @@ impl DeliverySender {
     ///
     /// Returns whether anybody still listens.
     pub async fn answer_nothing(&self, question: u64) -> bool {
+        self.answered.fetch_max(question, Ordering::AcqRel);
         self.queue(Queued::Nothing(question)).await
     }
 

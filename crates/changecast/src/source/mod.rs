@@ -13,6 +13,7 @@ pub mod http;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod options;
+mod percent;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

@@ -65,17 +65,10 @@ impl Follower {
 
     /// Ends when nobody listens any more, or after an error.
     pub(super) async fn run(mut self, sender: DeliverySender) {
-        let outcome = tokio::select! {
-            () = sender.closed() => return,
-            outcome = self.follow(&sender) => outcome,
-        };
-        if let Err(error) = outcome {
-            sender.send(Err(error)).await;
-        }
+        sender.run(self.follow(&sender)).await;
     }
 
     async fn follow(&mut self, sender: &DeliverySender) -> Result<(), SourceError> {
-        let mut answered = 0;
         let mut delivery = self.first.take();
         loop {
             if let Some(delivery) = delivery.take() {
@@ -85,10 +78,8 @@ impl Follower {
             // After a long answer or a long sleep it is late: not several times at once then.
             self.due = self.due.max(Instant::now());
             while Instant::now() < self.due {
-                let asked = sender.asked();
-                if asked > answered {
-                    answered = asked;
-                    sender.answer_nothing(asked).await;
+                if let Some(question) = sender.question() {
+                    sender.answer_nothing(question).await;
                 }
                 sleep_until(self.due.min(Instant::now() + limits::HTTP_ANSWER_EVERY)).await;
             }

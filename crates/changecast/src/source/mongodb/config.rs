@@ -12,7 +12,7 @@ use mongodb::options::{ClientOptions, ConnectionString};
 use super::errors::{Hosts, invalid};
 use super::scope::Scope;
 use crate::limits;
-use crate::source::{FullDocument, FullDocumentBeforeChange, SourceError};
+use crate::source::{FullDocument, FullDocumentBeforeChange, SourceError, percent};
 
 /// How long the driver looks for a server before it says that there is none; the runner tries again
 /// anyway, so a short time only means that the state is known sooner.
@@ -174,15 +174,7 @@ fn form_decode(text: &str) -> Result<String, SourceError> {
 
 fn percent_decode(text: &str) -> Result<String, SourceError> {
     let malformed = || invalid(format!("source URL: {text:?} is not percent-encoded UTF-8"));
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut parts = text.split('%');
-    bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2).ok_or_else(malformed)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| malformed())?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).map_err(|_| malformed())
+    percent::decode(text).ok_or_else(malformed)
 }
 
 /// `uri` with a placeholder for all that may belong to user name and password, even where special

@@ -142,14 +142,7 @@ impl Follower {
 
     /// Ends when nobody listens any more, or after an error.
     pub(super) async fn run(mut self, sender: DeliverySender, telemetry: Arc<Telemetry>) {
-        let outcome = tokio::select! {
-            // Whatever is under way is of no use to anybody then: the cursor is dropped with it.
-            () = sender.closed() => return,
-            outcome = self.follow(&sender, &telemetry) => outcome,
-        };
-        if let Err(error) = outcome {
-            sender.send(Err(error)).await;
-        }
+        sender.run(self.follow(&sender, &telemetry)).await;
     }
 
     async fn follow(
@@ -157,19 +150,17 @@ impl Follower {
         sender: &DeliverySender,
         telemetry: &Telemetry,
     ) -> Result<(), SourceError> {
-        let mut answered = 0;
         loop {
             if let Some(first) = self.opened.first.take() {
                 self.deliver(&first, sender, telemetry).await?;
             }
-            let asked = sender.asked();
+            let question = sender.question();
             match self.opened.cursor.next().await {
                 Some(Ok(batch)) => {
                     self.resumes = 0;
                     self.deliver(&batch, sender, telemetry).await?;
-                    if asked > answered {
-                        answered = asked;
-                        sender.answer_nothing(asked).await;
+                    if let Some(question) = question {
+                        sender.answer_nothing(question).await;
                     }
                 }
                 Some(Err(error)) => self.resume(&error).await?,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::errors::invalid;
 use super::scope::Scope;
 use crate::model::Topic;
-use crate::source::SourceError;
+use crate::source::{SourceError, percent};
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -219,16 +219,8 @@ fn split_port(address: &str) -> Result<(&str, Option<u16>), SourceError> {
 }
 
 fn decode(text: &str) -> Result<String, SourceError> {
-    let malformed = || invalid("source URL: a part is not percent-encoded UTF-8");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut parts = text.split('%');
-    bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2).ok_or_else(malformed)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| malformed())?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).map_err(|_| malformed())
+    // The words must not repeat what may be a part of a password.
+    percent::decode(text).ok_or_else(|| invalid("source URL: a part is not percent-encoded UTF-8"))
 }
 
 impl fmt::Debug for PostgresConfig {

@@ -46,16 +46,14 @@ pub(super) struct Clock {
     acknowledged: u64,
     next_status: Instant,
     heard: Instant,
-    /// The reader's last question, what the server had when it was asked, and what was answered.
-    asked: u64,
-    answered: u64,
-    target: Option<u64>,
+    /// The reader's question, and up to where the server had written when it was asked.
+    question: Option<(u64, u64)>,
 }
 
 impl Clock {
     pub(super) fn new(acknowledged: u64) -> Self {
         let now = Instant::now();
-        Self { acknowledged, next_status: now, heard: now, asked: 0, answered: 0, target: None }
+        Self { acknowledged, next_status: now, heard: now, question: None }
     }
 }
 
@@ -86,14 +84,13 @@ impl From<SourceError> for End {
 impl Follower {
     /// Ends when nobody listens any more, or after an error.
     pub(super) async fn run(mut self, sender: DeliverySender) {
-        let outcome = tokio::select! {
-            // Whatever is under way is of no use to anybody then: the connection is closed with it.
-            () = sender.closed() => return,
-            outcome = self.follow(&sender) => outcome,
+        let following = async {
+            match self.follow(&sender).await {
+                Err(End::Fault(error)) => Err(error),
+                Ok(()) | Err(End::Unheard) => Ok(()),
+            }
         };
-        if let Err(End::Fault(error)) = outcome {
-            sender.send(Err(error)).await;
-        }
+        sender.run(following).await;
     }
 
     async fn follow(&mut self, sender: &DeliverySender) -> Result<(), End> {
@@ -141,7 +138,7 @@ impl Follower {
         if !at_once && !is_due {
             return Ok(());
         }
-        let asks = self.clock.target.is_some();
+        let asks = self.clock.question.is_some();
         self.session.acknowledge(durable, asks).await.map_err(|failure| self.explain(failure))?;
         self.clock.acknowledged = durable;
         self.clock.next_status = Instant::now() + limits::POSTGRES_STATUS_EVERY;
@@ -153,22 +150,20 @@ impl Follower {
     /// A reader who asks whether there is something now has to wait for all that the server has
     /// written by then.
     async fn note_question(&mut self, sender: &DeliverySender) -> Result<(), SourceError> {
-        let asked = sender.asked();
-        if self.clock.target.is_none() && asked > self.clock.answered {
-            self.clock.asked = asked;
-            self.clock.target = Some(self.control.flushed().await?);
+        if self.clock.question.is_none()
+            && let Some(question) = sender.question()
+        {
+            self.clock.question = Some((question, self.control.flushed().await?));
         }
-        if self.clock.target.is_some() {
+        if self.clock.question.is_some() {
             self.report(true).await?;
         }
         Ok(())
     }
 
     async fn answer(&mut self, wal_end: u64, sender: &DeliverySender) {
-        if self.clock.target.is_some_and(|target| target <= wal_end) {
-            self.clock.target = None;
-            self.clock.answered = self.clock.asked;
-            sender.answer_nothing(self.clock.asked).await;
+        if let Some((question, _)) = self.clock.question.take_if(|(_, target)| *target <= wal_end) {
+            sender.answer_nothing(question).await;
         }
     }
 

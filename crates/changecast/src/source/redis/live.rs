@@ -97,12 +97,7 @@ impl Follower {
 
     /// Ends when nobody listens any more, or when the connection breaks.
     pub(super) async fn run(self, sender: DeliverySender) {
-        let outcome = tokio::select! {
-            // Whatever is under way is of no use to anybody then: the connection is dropped.
-            () = sender.closed() => return,
-            error = self.follow(&sender) => error,
-        };
-        sender.send(Err(outcome)).await;
+        sender.run(async { Err(self.follow(&sender).await) }).await;
     }
 
     async fn follow(mut self, sender: &DeliverySender) -> SourceError {
@@ -110,7 +105,6 @@ impl Follower {
         let encoder = Encoder { name: self.name, keys: self.keys, fallback: self.fallback };
         let (sink, mut messages) = self.messages.split();
         let mut watch = std::pin::pin!(keep_watch(sink, &server));
-        let mut answered = 0;
         let mut asking = tokio::time::interval(limits::REDIS_PAUSE);
         loop {
             let message = tokio::select! {
@@ -119,10 +113,8 @@ impl Follower {
                 message = messages.next() => message,
                 error = &mut watch => return error,
                 _ = asking.tick() => {
-                    let asked = sender.asked();
-                    if asked > answered {
-                        answered = asked;
-                        sender.answer_nothing(asked).await;
+                    if let Some(question) = sender.question() {
+                        sender.answer_nothing(question).await;
                     }
                     continue;
                 }

@@ -93,14 +93,7 @@ impl Follower {
 
     /// Ends when nobody listens any more, or after an error.
     pub(super) async fn run(mut self, sender: DeliverySender, telemetry: Arc<Telemetry>) {
-        let outcome = tokio::select! {
-            // Whatever is under way is of no use to anybody then: the connection is dropped.
-            () = sender.closed() => return,
-            outcome = self.follow(&sender, &telemetry) => outcome,
-        };
-        if let Err(error) = outcome {
-            sender.send(Err(error)).await;
-        }
+        sender.run(self.follow(&sender, &telemetry)).await;
     }
 
     async fn follow(
@@ -108,17 +101,15 @@ impl Follower {
         sender: &DeliverySender,
         telemetry: &Telemetry,
     ) -> Result<(), SourceError> {
-        let mut answered = 0;
         loop {
-            let asked = sender.asked();
+            let question = sender.question();
             let found = self.read_checked().await?;
             if !found.is_empty() {
                 self.deliver(found, sender, telemetry).await;
                 continue;
             }
-            if asked > answered {
-                answered = asked;
-                sender.answer_nothing(asked).await;
+            if let Some(question) = question {
+                sender.answer_nothing(question).await;
             }
             self.wait().await?;
         }

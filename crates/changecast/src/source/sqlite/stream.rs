@@ -215,17 +215,18 @@ impl<D: Decode> Watcher<D> {
 
     /// Returns once nobody listens any more.
     fn follow(&mut self) -> Result<(), SourceError> {
-        let (mut seen, mut answered) = (0, 0);
+        let mut seen = 0;
         while !self.sender.is_closed() {
-            let asked = self.sender.asked();
+            let question = self.sender.question();
             let version = self.data_version()?;
             self.deliver()?;
-            if asked > answered && self.sender.answer_nothing_blocking(asked) {
-                answered = asked;
+            if let Some(question) = question {
+                // Nobody listening any more ends the loop.
+                let _ = self.sender.answer_nothing_blocking(question);
             }
             for _ in 0..limits::DATA_VERSIONS_PER_CHECK {
                 if self.sender.is_closed()
-                    || self.sender.asked() != answered
+                    || self.sender.question().is_some()
                     || self.data_version()? != version
                 {
                     break;

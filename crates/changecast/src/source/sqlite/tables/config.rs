@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::source::SourceError;
+use crate::source::{SourceError, percent};
 
 /// Which database to watch, and what of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +62,7 @@ impl SqliteFileConfig {
 /// As forms encode it, save that a plus sign is one: it stands in many a path.
 fn decode(text: &str) -> Result<String, SourceError> {
     let malformed = || unsupported(&format!("source URL: {text:?} is not percent-encoded UTF-8"));
-    let mut parts = text.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2).ok_or_else(malformed)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| malformed())?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).map_err(|_| malformed())
+    percent::decode(text).ok_or_else(malformed)
 }
 
 fn unsupported(problem: &str) -> SourceError {
