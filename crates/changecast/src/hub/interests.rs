@@ -4,7 +4,7 @@
 //! A view that is named may turn out not to want the entry; one that is not named certainly does
 //! not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use super::encoding::Encoding;
@@ -29,7 +29,7 @@ pub(super) struct Interests {
     /// Views that want some changes.
     by_filter: Index<u64>,
     /// What the latter follow: changes of other topics need not be parsed.
-    filtered: HashMap<TopicPattern, usize>,
+    filtered: HashSet<TopicPattern>,
     /// Views that were named, and were gone.
     gone: usize,
 }
@@ -52,7 +52,7 @@ impl Interests {
                 Some(filter) => {
                     self.by_filter.insert(filter, id);
                     for pattern in patterns {
-                        *self.filtered.entry(pattern.clone()).or_default() += 1;
+                        self.filtered.insert(pattern.clone());
                     }
                 }
                 None => patterns.iter().for_each(|pattern| self.insert_pattern(pattern, id)),
@@ -76,7 +76,7 @@ impl Interests {
             return self.all();
         };
         let mut ids = Vec::new();
-        if self.filtered.keys().any(|pattern| pattern.matches(&change.topic)) {
+        if self.filtered.iter().any(|pattern| pattern.matches(&change.topic)) {
             self.by_filter.candidates(entry.event(change), &mut ids);
         }
         ids.extend(self.by_topic.get(&change.topic).into_iter().flatten());

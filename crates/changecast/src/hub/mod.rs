@@ -240,9 +240,6 @@ impl Shared {
         let is_too_much = self.view_bytes.load(Ordering::Relaxed) > limits::VIEWS_BYTES_MAX;
         let all = if is_too_much { interests.all() } else { Vec::new() };
         drop(interests);
-        // A view is touched by many entries of a page, and its followers wake but once.
-        touched.sort_unstable_by_key(|view| view.id());
-        touched.dedup_by_key(|view| view.id());
         touched.iter().for_each(|view| view.wake());
         shrink_largest(all, &self.view_bytes);
     }

@@ -1,7 +1,7 @@
 //! What all subscribers with the same selection, format and mode share: the recent frames, encoded
 //! once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -27,6 +27,8 @@ pub(super) struct View {
     ring: RwLock<Ring>,
     /// Changes when there are new frames; followers wait on it.
     fresh: watch::Sender<()>,
+    /// Whether there are new frames of which they have not been told.
+    is_stirred: AtomicBool,
 }
 
 /// Where a view's frames are.
@@ -47,8 +49,9 @@ impl View {
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let ring = RwLock::new(ring);
-        Self { id, selection, codec, mode, epoch, ring, fresh: watch::Sender::new(()) }
+        let (ring, fresh) = (RwLock::new(ring), watch::Sender::new(()));
+        let is_stirred = AtomicBool::new(false);
+        Self { id, selection, codec, mode, epoch, ring, fresh, is_stirred }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -78,6 +81,7 @@ impl View {
 
     /// Tells the followers that there are new frames.
     pub(super) fn wake(&self) {
+        self.is_stirred.store(false, Ordering::Relaxed);
         self.fresh.send_replace(());
     }
 
@@ -101,11 +105,12 @@ impl View {
         self.write().start_anew(after);
     }
 
-    /// Takes in an entry, if it concerns the view; whether it did.
+    /// Takes in an entry, if it concerns the view. Whether its followers are now to be woken, and were
+    /// not before: many entries of a page wake them but once.
     pub(super) fn take(&self, entry: &Encoding<'_>) -> bool {
         let Some(frame) = self.frame(entry) else { return false };
         self.write().push(frame);
-        true
+        !self.is_stirred.swap(true, Ordering::Relaxed)
     }
 
     /// The frames after `after` up to `upto`, about as many as one write takes; none if they do not
