@@ -4,9 +4,10 @@
 //! per second and the latency from just before the insert to the subscriber's read; and the same
 //! for a bare `watch` loop over the driver in this process, in the same run.
 
+mod server;
+
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use mongodb::{Client, Collection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+
+use server::Server;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -48,7 +51,9 @@ async fn bench(uri: &str) -> Result<()> {
     report("the driver's own loop", &base, &base)?;
     for count in SUBSCRIBERS {
         let name = format!("items{count}");
-        let server = Server::start(uri, &format!("{}.{name}", database.name()))?;
+        let data = tempfile::tempdir()?;
+        let namespace = format!("{}.{name}", database.name());
+        let server = Server::start(data.path(), &["--mongo", uri, "--ns", &namespace])?;
         let figures = carried(&server, &database.collection(&name), count).await?;
         report(&format!("changecast, {count} subscribers"), &figures, &base)?;
     }
@@ -202,41 +207,4 @@ fn document() -> Document {
 fn nanos() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     u64::try_from(now.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
-}
-
-struct Server {
-    child: Child,
-    port: u16,
-    _data: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(uri: &str, namespace: &str) -> Result<Self> {
-        let data = tempfile::tempdir()?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_changecast"))
-            .args(["--port=0", "--logging=error", "--mongo", uri, "--ns", namespace, "--data"])
-            .arg(data.path())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or("no stdout")?;
-        // To its end: who closes the pipe before ends the process.
-        let mut banner = String::new();
-        let mut lines = BufReader::new(stdout);
-        while !banner.contains("curl -N") && lines.read_line(&mut banner)? > 0 {}
-        let page =
-            banner.split_once("http://127.0.0.1:").and_then(|(_, rest)| rest.split_once('/'));
-        if let Some((port, _)) = page {
-            let port = port.parse()?;
-            return Ok(Self { child, port, _data: data });
-        }
-        Err("changecast did not say where it listens".into())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

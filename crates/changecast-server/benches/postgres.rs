@@ -4,13 +4,17 @@
 //! Run with `scripts/bench postgres`. Both drain the same kind of backlog through a slot of their own:
 //! rows written while nobody listened, in transactions of a hundred rows and of one.
 
+mod server;
+
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
+
+use server::Server;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -111,7 +115,7 @@ async fn carried(url: &str, client: &Client, rows: u64, transactions: u64) -> Re
     let data = tempfile::tempdir()?;
     let source = format!("{url}?table=items&publication=bench&slot=changecast_bench");
     // The slot has to be there before the rows.
-    let server = Server::start(&source, data.path())?;
+    let server = Server::start(data.path(), &["--source", &source])?;
     while client
         .query_opt(
             "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'changecast_bench' AND active",
@@ -127,7 +131,7 @@ async fn carried(url: &str, client: &Client, rows: u64, transactions: u64) -> Re
     drop(server);
     write_backlog(client, rows, transactions).await?;
     let began = Instant::now();
-    let server = Server::start(&source, data.path())?;
+    let server = Server::start(data.path(), &["--source", &source])?;
     let port = server.port;
     let reading = tokio::task::spawn_blocking(move || read(port, rows * transactions));
     reading.await??;
@@ -159,39 +163,4 @@ fn read(port: u16, count: u64) -> Result<()> {
         carry.drain(..carry.len().saturating_sub(MARK.len() - 1));
     }
     Ok(())
-}
-
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(source: &str, data: &std::path::Path) -> Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_changecast"))
-            .args(["--port=0", "--logging=error", "--source", source, "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or("no stdout")?;
-        // To its end: who closes the pipe before ends the process.
-        let mut banner = String::new();
-        let mut lines = BufReader::new(stdout);
-        while !banner.contains("curl -N") && lines.read_line(&mut banner)? > 0 {}
-        let page =
-            banner.split_once("http://127.0.0.1:").and_then(|(_, rest)| rest.split_once('/'));
-        if let Some((port, _)) = page {
-            let port = port.parse()?;
-            return Ok(Self { child, port });
-        }
-        Err("changecast did not say where it listens".into())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

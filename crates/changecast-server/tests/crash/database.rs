@@ -11,7 +11,7 @@ use super::rig::{DATABASE, Source};
 use super::store::mongo::durable;
 use super::store::postgres::Tables;
 use super::store::redis::Streams;
-use super::store::{Store, mongo, rows};
+use super::store::{Store, mongo, open_sqlite, rows};
 use super::support::{Mongod, Postgres, Proxy, RedisServer};
 
 pub(crate) struct Database {
@@ -94,7 +94,7 @@ impl Database {
             Server::Mongo(_, database) => Store::Mongo(database.clone()),
             Server::Postgres(postgres) => Store::Postgres(Tables::at(postgres.url(DATABASE))),
             Server::Redis(redis) => Store::Redis(Streams::at(redis.lock().await.url())),
-            Server::Rows(directory) => Store::Rows(rows::open(&file_in(directory))),
+            Server::Rows(directory) => Store::Rows(open_sqlite(&file_in(directory))),
         }
     }
 

@@ -10,11 +10,13 @@ pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod rows;
 
+use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::ledger::Fact;
+use super::support::PATIENCE;
 
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
@@ -66,4 +68,24 @@ fn fact(collection: usize, id: &str, version: i64) -> Fact {
     let key = id.strip_prefix('k').and_then(|key| key.parse().ok()).expect("an id of ours");
     let version = u32::try_from(version).expect("a version of ours");
     Fact { collection: u8::try_from(collection).expect("few"), key, version }
+}
+
+/// A SQLite file, as any other program opens it.
+pub(crate) fn open_sqlite(path: &Path) -> Connection {
+    let connection = Connection::open(path).expect("the file opens");
+    connection.busy_timeout(PATIENCE).expect("a setting");
+    connection
+}
+
+/// One transaction, each of whose writes must find its row.
+fn write_sqlite(
+    connection: &mut Connection,
+    batch: &[Fact],
+    write_row: impl Fn(&Connection, Fact) -> rusqlite::Result<usize>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for fact in batch {
+        assert_eq!(write_row(&transaction, *fact)?, 1, "{fact:?}");
+    }
+    transaction.commit()
 }

@@ -2,9 +2,28 @@
 
 use crate::check::{checked, finding};
 use crate::mongodb::{news_of, told_until};
-use crate::support::{Postgres, PostgresDatabase, Subscriber, until};
+use crate::support::{Postgres, PostgresDatabase, SseClient, Subscriber, TestServer, until};
 
 use super::{watched, watched_in_vain};
+
+/// A changecast that has carried three rows and has ended, and the client that got them.
+async fn watched_for_a_while(database: &PostgresDatabase) -> (TestServer, SseClient) {
+    let (mut server, mut client) = watched(database).await;
+    database.insert_numbers(0..3).await;
+    told_until(&mut client, 2).await;
+    assert_eq!(server.terminate().await.code(), Some(0));
+    (server, client)
+}
+
+/// Starts it again: the client is told of a gap, for a reason with this word.
+async fn comes_back_to_a_gap(server: &mut TestServer, client: SseClient, word: &str) -> SseClient {
+    server.start_again().await;
+    let mut client = client.come_back(server).await;
+    client.hello().await;
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains(word)), "{gap}");
+    client
+}
 
 #[tokio::test]
 async fn g7_only_what_is_durable_is_acknowledged_and_unwatched_writes_are_let_go() {
@@ -30,18 +49,11 @@ async fn g7_only_what_is_durable_is_acknowledged_and_unwatched_writes_are_let_go
 #[tokio::test]
 async fn g2_a_dropped_slot_is_a_gap_and_followed_on() {
     let database = PostgresDatabase::new().await;
-    let (mut server, mut client) = watched(&database).await;
-    database.insert_numbers(0..3).await;
-    told_until(&mut client, 2).await;
-    assert_eq!(server.terminate().await.code(), Some(0));
+    let (mut server, client) = watched_for_a_while(&database).await;
     let drop = format!("SELECT pg_drop_replication_slot('{}')", database.slot());
     database.run_surely(&drop).await;
     database.insert_numbers(3..6).await;
-    server.start_again().await;
-    let mut client = client.come_back(&server).await;
-    client.hello().await;
-    let gap = client.gap().await;
-    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("slot")), "{gap}");
+    let mut client = comes_back_to_a_gap(&mut server, client, "slot").await;
     database.insert_numbers(6..8).await;
     assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
 }
@@ -49,21 +61,14 @@ async fn g2_a_dropped_slot_is_a_gap_and_followed_on() {
 #[tokio::test]
 async fn g2_a_slot_that_was_moved_ahead_is_a_gap_and_no_silent_skip() {
     let database = PostgresDatabase::new().await;
-    let (mut server, mut client) = watched(&database).await;
-    database.insert_numbers(0..3).await;
-    told_until(&mut client, 2).await;
-    assert_eq!(server.terminate().await.code(), Some(0));
+    let (mut server, client) = watched_for_a_while(&database).await;
     database.insert_numbers(3..6).await;
     let advance = format!(
         "SELECT pg_replication_slot_advance('{}', pg_current_wal_flush_lsn())",
         database.slot()
     );
     database.run_surely(&advance).await;
-    server.start_again().await;
-    let mut client = client.come_back(&server).await;
-    client.hello().await;
-    let gap = client.gap().await;
-    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("ahead")), "{gap}");
+    let mut client = comes_back_to_a_gap(&mut server, client, "ahead").await;
     database.insert_numbers(6..8).await;
     assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
 }
@@ -103,10 +108,7 @@ async fn g2_a_slot_whose_wal_was_removed_is_a_gap_and_followed_on() {
     let database = PostgresDatabase::on(&postgres).await;
     database.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'").await;
     database.run("SELECT pg_reload_conf()").await;
-    let (mut server, mut client) = watched(&database).await;
-    database.insert_numbers(0..3).await;
-    told_until(&mut client, 2).await;
-    assert_eq!(server.terminate().await.code(), Some(0));
+    let (mut server, client) = watched_for_a_while(&database).await;
     database.run("CREATE TABLE noise (id serial PRIMARY KEY, text text)").await;
     for _ in 0..3 {
         let sql =
@@ -121,11 +123,7 @@ async fn g2_a_slot_whose_wal_was_removed_is_a_gap_and_followed_on() {
     let found = finding(&report, "slot");
     assert_eq!((outcome.code, &found["level"]), (Some(0), &"warning".into()), "{report}");
     assert!(found["detail"].as_str().expect("words").contains("is a gap"), "{found}");
-    server.start_again().await;
-    let mut client = client.come_back(&server).await;
-    client.hello().await;
-    let gap = client.gap().await;
-    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("slot")), "{gap}");
+    let mut client = comes_back_to_a_gap(&mut server, client, "slot").await;
     database.insert_numbers(6..8).await;
     assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
 }
@@ -133,17 +131,10 @@ async fn g2_a_slot_whose_wal_was_removed_is_a_gap_and_followed_on() {
 #[tokio::test]
 async fn g2_changes_from_before_the_publication_was_made_anew_are_a_gap_and_followed_on() {
     let database = PostgresDatabase::new().await;
-    let (mut server, mut client) = watched(&database).await;
-    database.insert_numbers(0..3).await;
-    told_until(&mut client, 2).await;
-    assert_eq!(server.terminate().await.code(), Some(0));
+    let (mut server, client) = watched_for_a_while(&database).await;
     database.run(&format!("DROP PUBLICATION {}", database.slot())).await;
     database.insert_numbers(3..6).await;
-    server.start_again().await;
-    let mut client = client.come_back(&server).await;
-    client.hello().await;
-    let gap = client.gap().await;
-    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("publication")), "{gap}");
+    let mut client = comes_back_to_a_gap(&mut server, client, "publication").await;
     until("a source that is live", async || {
         server.get_json("/sources").await["sources"][0]["state"] == "live"
     })

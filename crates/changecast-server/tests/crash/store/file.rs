@@ -5,15 +5,12 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::json;
 
-use super::fact;
+use super::{fact, open_sqlite, write_sqlite};
 use crate::ledger::{COLLECTIONS, Fact};
-use crate::support::PATIENCE;
 
 /// The store's file, as any other program opens it.
 pub(crate) fn open(data: &Path) -> Connection {
-    let connection = Connection::open(data.join("store.db")).expect("the store opens");
-    connection.busy_timeout(PATIENCE).expect("a setting");
-    connection
+    open_sqlite(&data.join("store.db"))
 }
 
 pub(super) fn write(
@@ -27,11 +24,7 @@ pub(super) fn write(
         write_row(&undone, batch[0], "taken back")?;
         undone.rollback()?;
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for fact in batch {
-        assert_eq!(write_row(&transaction, *fact, padding)?, 1, "{fact:?}");
-    }
-    transaction.commit()
+    write_sqlite(connection, batch, |connection, fact| write_row(connection, fact, padding))
 }
 
 fn write_row(connection: &Connection, fact: Fact, padding: &str) -> rusqlite::Result<usize> {

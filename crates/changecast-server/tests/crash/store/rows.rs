@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
-use super::fact;
+use super::{fact, open_sqlite, write_sqlite};
 use crate::ledger::{COLLECTIONS, Fact};
-use crate::support::PATIENCE;
 
 /// Makes the database with its tables, and has changecast install its triggers.
 pub(crate) fn create(path: &Path) {
-    let connection = open(path);
+    let connection = open_sqlite(path);
     connection.pragma_update(None, "journal_mode", "wal").expect("a setting");
     let mut install = Command::new(env!("CARGO_BIN_EXE_changecast"));
     install.args(["sqlite", "install"]).arg(path);
@@ -24,23 +23,12 @@ pub(crate) fn create(path: &Path) {
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
 }
 
-/// As any other program opens it.
-pub(crate) fn open(path: &Path) -> Connection {
-    let connection = Connection::open(path).expect("the database opens");
-    connection.busy_timeout(PATIENCE).expect("a setting");
-    connection
-}
-
 pub(super) fn write(
     connection: &mut Connection,
     batch: &[Fact],
     padding: &str,
 ) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for fact in batch {
-        assert_eq!(write_row(&transaction, *fact, padding)?, 1, "{fact:?}");
-    }
-    transaction.commit()
+    write_sqlite(connection, batch, |connection, fact| write_row(connection, fact, padding))
 }
 
 fn write_row(connection: &Connection, fact: Fact, padding: &str) -> rusqlite::Result<usize> {
