@@ -4,7 +4,7 @@ use std::fs;
 
 use super::config::SqliteFileConfig;
 use super::decode::{command, is_wanted};
-use super::install::{Status, TableStatus, status};
+use super::status::{Status, TableStatus, status};
 use crate::limits;
 use crate::source::Finding;
 

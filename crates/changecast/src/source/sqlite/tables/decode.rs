@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::config::SqliteFileConfig;
 use super::inspect::operator;
-use super::install::{self, INSTALLED_ANEW, TableStatus};
+use super::schema::{self, INSTALLED_ANEW};
+use super::status::{TableStatus, survey};
 use super::values::{self, Value};
 use crate::model::{Change, Op};
 use crate::source::SourceError;
@@ -190,14 +191,14 @@ pub(super) fn check_installed(
     config: &SqliteFileConfig,
 ) -> Result<Vec<TableStatus>, SourceError> {
     let path = config.path.display();
-    if !install::is_there(connection)? {
+    if !schema::is_there(connection)? {
         return Err(operator(
             format!("nothing in {path} writes down its changes yet"),
             command(config, "install", &config.tables),
         ));
     }
-    install::check_format(connection, &config.path)?;
-    let tables = install::survey(connection)?;
+    schema::check_format(connection, &config.path)?;
+    let tables = survey(connection)?;
     for wanted in &config.tables {
         let alike = tables.iter().find(|status| status.table.eq_ignore_ascii_case(wanted));
         if let Some(alike) = alike.filter(|alike| alike.table != *wanted) {

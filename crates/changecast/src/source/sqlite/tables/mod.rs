@@ -1,7 +1,7 @@
 //! A database of somebody else's: some of its tables are watched, through triggers that
 //! [`install`] puts there.
 //!
-//! Which tables, under which names, is in `install.rs`; what the triggers write in `triggers.rs`;
+//! Which tables, under which names, is in `schema.rs`; what the triggers write in `triggers.rs`;
 //! the stream is the embedded store's. Nothing but the installation writes to the database, save
 //! that what has been read of the changelog is pruned.
 //!
@@ -17,7 +17,9 @@ mod config;
 mod decode;
 mod inspect;
 mod install;
+mod schema;
 mod source;
+mod status;
 mod triggers;
 mod values;
 
@@ -25,8 +27,9 @@ mod values;
 mod tests;
 
 pub use config::SqliteFileConfig;
-pub use install::{Installed, Status, TableStatus, install, status, uninstall};
+pub use install::{Installed, install, uninstall};
 pub use source::SqliteFile;
+pub use status::{Status, TableStatus, status};
 
 use super::stream::Changelog;
 

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::config::SqliteFileConfig;
 use super::decode::{Decoder, check_installed};
-use super::{CHANGELOG, check, install};
+use super::{CHANGELOG, check, schema};
 use crate::limits;
 use crate::model::{Position, Topic, TopicPattern, TopicSet};
 use crate::source::sqlite::events::Encoder;
@@ -51,7 +51,7 @@ impl SqliteFile {
 }
 
 fn open(config: SqliteFileConfig, options: &WatchOptions) -> Result<ChangeStream, SourceError> {
-    let connection = install::open(&config.path)?;
+    let connection = schema::open(&config.path)?;
     connection.pragma_update(None, "query_only", true).map_err(failure)?;
     check_installed(&connection, &config)?;
     let decoder = |identity| {
@@ -119,7 +119,7 @@ impl Source for SqliteFile {
 
     async fn probe(&self) -> Result<(), SourceError> {
         let config = self.config.clone();
-        let probing = move || check_installed(&install::open(&config.path)?, &config).map(drop);
+        let probing = move || check_installed(&schema::open(&config.path)?, &config).map(drop);
         spawn_blocking(probing).await.map_err(unavailable)?
     }
 
@@ -131,7 +131,7 @@ impl Source for SqliteFile {
 }
 
 fn prune(path: &Path, identity: &str, upto: i64) -> Result<(), SourceError> {
-    let connection = install::open(path)?;
+    let connection = schema::open(path)?;
     connection
         .execute(
             "DELETE FROM changecast_changelog
