@@ -12,7 +12,6 @@
 mod key;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 pub use key::Key;
 
@@ -161,26 +160,6 @@ impl<T: Copy + Ord> Index<T> {
         let by_key = self.by_path.entry(equality.path.clone()).or_default();
         for key in &equality.keys {
             by_key.entry(*key).or_default().push(id);
-        }
-    }
-
-    /// Takes out what [`Index::insert`] filed.
-    pub fn remove(&mut self, filter: &Filter, id: T) {
-        let Some(equality) = filter.equality() else {
-            self.others.retain(|other| *other != id);
-            return;
-        };
-        let Entry::Occupied(mut by_key) = self.by_path.entry(equality.path.clone()) else { return };
-        for key in &equality.keys {
-            if let Entry::Occupied(mut ids) = by_key.get_mut().entry(*key) {
-                ids.get_mut().retain(|other| *other != id);
-                if ids.get().is_empty() {
-                    ids.remove();
-                }
-            }
-        }
-        if by_key.get().is_empty() {
-            by_key.remove();
         }
     }
 
