@@ -161,7 +161,7 @@ impl Report {
 }
 
 fn lines(text: &mut String, findings: &[Finding]) {
-    for Finding { level, about, detail, mend } in findings {
+    for Finding { level, about, detail, mend, .. } in findings {
         let _ = writeln!(text, "  {level:8} {about:12} {detail}");
         if let Some(mend) = mend {
             let _ = writeln!(text, "           {:12} {mend}", "to mend it:");

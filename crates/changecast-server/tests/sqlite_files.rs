@@ -1,7 +1,10 @@
 //! SQLite databases of somebody else's, from `changecast sqlite` to the subscriber.
 
+mod faults;
+
 use serde_json::{Value, json};
 
+use crate::check::{checked, finding};
 use crate::support::{
     NdjsonClient, SqliteDatabase as Database, SseClient, Subscriber, TestServer, run, soon,
 };
@@ -192,4 +195,33 @@ async fn the_command_says_what_is_wrong_in_one_line() {
         let outcome = soon("an end", run(&["--source", url])).await;
         assert_eq!(outcome.code, Some(3), "{url}: {outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn a_table_that_has_changed_since_is_a_warning_with_the_command_that_mends_it() {
+    let database = Database::new(ORDERS);
+    database.install(&["orders"]).await;
+    database.execute("ALTER TABLE orders ADD COLUMN paid");
+    let server = TestServer::start_with(&[&database.source("")]).await;
+    let live = source(&server).await;
+    assert_eq!((&live["state"], &live["check"]["level"]), (&json!("live"), &json!("warning")));
+    let found = &live["check"]["findings"][0];
+    assert_eq!(found["about"], "schema", "{live}");
+    assert!(found["detail"].as_str().is_some_and(|said| said.contains("columns")), "{live}");
+    let command = format!("run: changecast sqlite install {} --table orders", database.text());
+    assert_eq!(found["mend"], json!(command));
+    let (report, outcome) = checked(&[&database.source("")]).await;
+    assert_eq!((outcome.code, &report["level"]), (Some(0), &json!("warning")), "{report}");
+    assert_eq!(&finding(&report, "schema")["mend"], &json!(command));
+
+    let mut client = NdjsonClient::follow(&server, "").await;
+    client.hello().await;
+    database.execute("INSERT INTO orders (paid) VALUES (1)");
+    assert_eq!(client.change().await.change.document().get("paid"), None);
+    database.install(&["orders"]).await;
+    assert_eq!(client.gap().await["scope"], "source");
+    database.execute("INSERT INTO orders (paid) VALUES (2)");
+    assert_eq!(client.change().await.change.document()["paid"], 2);
+    let (report, outcome) = checked(&[&database.source("")]).await;
+    assert_eq!((outcome.code, &report["level"]), (Some(0), &json!("ok")), "{report}");
 }

@@ -52,13 +52,16 @@ pub struct Finding {
     /// a user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
+    /// Whether everybody who sees what was found may see the command, too.
+    #[serde(skip)]
+    pub is_mend_public: bool,
 }
 
 impl Finding {
     /// Something that is as it should be.
     #[must_use]
     pub fn ok(about: &'static str, detail: impl Into<String>) -> Self {
-        Self { level: Level::Ok, about, detail: detail.into(), mend: None }
+        Self::new(Level::Ok, about, detail.into(), None)
     }
 
     /// Something that may fail one day, and what prevents it.
@@ -68,7 +71,7 @@ impl Finding {
         detail: impl Into<String>,
         mend: impl Into<String>,
     ) -> Self {
-        Self { level: Level::Warning, about, detail: detail.into(), mend: Some(mend.into()) }
+        Self::new(Level::Warning, about, detail.into(), Some(mend.into()))
     }
 
     /// Something that does not work, and what mends it.
@@ -78,18 +81,24 @@ impl Finding {
         detail: impl Into<String>,
         mend: impl Into<String>,
     ) -> Self {
-        Self { level: Level::Problem, about, detail: detail.into(), mend: Some(mend.into()) }
+        Self::new(Level::Problem, about, detail.into(), Some(mend.into()))
     }
 
     /// What failed, with the error's own advice.
     #[must_use]
     pub fn failed(about: &'static str, error: &SourceError) -> Self {
-        Self {
-            level: Level::Problem,
-            about,
-            detail: error.to_string(),
-            mend: error.advice().map(ToOwned::to_owned),
-        }
+        let mend = error.advice().map(ToOwned::to_owned);
+        Self::new(Level::Problem, about, error.to_string(), mend)
+    }
+
+    /// The same, with a command that everybody may see: it names no user.
+    #[must_use]
+    pub fn with_public_mend(self) -> Self {
+        Self { is_mend_public: true, ..self }
+    }
+
+    fn new(level: Level, about: &'static str, detail: String, mend: Option<String>) -> Self {
+        Self { level, about, detail, mend, is_mend_public: false }
     }
 }
 

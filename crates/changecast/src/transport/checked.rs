@@ -16,7 +16,7 @@ pub struct Checked {
     last: Mutex<Option<(Instant, Brief)>>,
 }
 
-/// What of a check is told over HTTP: `changecast check` has all of it, with the commands.
+/// What of a check is told over HTTP: `changecast check` has all of it, with all commands.
 #[derive(Clone, Serialize)]
 pub(super) struct Brief {
     /// The worst that was found.
@@ -30,6 +30,9 @@ struct BriefFinding {
     level: Level,
     about: &'static str,
     detail: String,
+    /// The command that mends it, where that is nobody's secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
 }
 
 /// How long a check is good for.
@@ -55,10 +58,11 @@ impl Brief {
     fn of(findings: &[Finding]) -> Self {
         let bad = findings.iter().filter(|finding| finding.level > Level::Ok);
         let findings: Vec<_> = bad
-            .map(|Finding { level, about, detail, .. }| BriefFinding {
-                level: *level,
-                about,
-                detail: detail.clone(),
+            .map(|finding| BriefFinding {
+                level: finding.level,
+                about: finding.about,
+                detail: finding.detail.clone(),
+                mend: finding.mend.clone().filter(|_| finding.is_mend_public),
             })
             .collect();
         let level = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);

@@ -26,7 +26,8 @@ pub(super) fn findings(config: &SqliteFileConfig) -> Vec<Finding> {
         .extend(wanted.take(limits::CHECK_COLLECTIONS_MAX).map(|table| triggers(config, table)));
     findings.push(changelog(config, &status));
     findings.push(journal(config, &status));
-    findings
+    // There are no users in a file.
+    findings.into_iter().map(Finding::with_public_mend).collect()
 }
 
 fn file(config: &SqliteFileConfig) -> Finding {

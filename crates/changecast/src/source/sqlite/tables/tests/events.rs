@@ -88,6 +88,19 @@ async fn upsert_is_an_update() {
 }
 
 #[tokio::test]
+async fn replace_under_recursive_triggers_is_delete_and_insert() {
+    check(
+        ROWS,
+        "PRAGMA recursive_triggers = ON; REPLACE INTO t VALUES (1, 'q', 5)",
+        &[
+            r#"delete {"id":1} {"a":"x","id":1,"n":1} -"#,
+            r#"insert {"id":1} - {"a":"q","id":1,"n":5}"#,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_new_key_is_delete_and_insert() {
     check(
         ROWS,
