@@ -1,7 +1,7 @@
 //! The changecast under fire: always on the same port and data, each life with its own environment.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::support::soon;
+use super::support::{free_port, soon};
 
 const FAILPOINT: &str = "CHANGECAST_FAILPOINT";
 
@@ -165,12 +165,4 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
-}
-
-/// Below the range that the system gives out by itself, so that nobody comes to sit on it while
-/// the server is down.
-fn free_port() -> u16 {
-    let mut candidates = std::iter::repeat_with(|| fastrand::u16(20_000..30_000));
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    candidates.find(is_free).expect("endless")
 }

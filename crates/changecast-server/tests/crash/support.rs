@@ -5,9 +5,12 @@ mod client;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "../support/mongod.rs"]
 mod mongod;
+#[path = "../support/ports.rs"]
+mod ports;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[allow(dead_code, reason = "the other tests use the rest")]
@@ -18,6 +21,7 @@ use std::time::Duration;
 
 pub(crate) use client::http_client;
 pub(crate) use mongod::Mongod;
+pub(crate) use ports::free_port;
 pub(crate) use postgres::Postgres;
 pub(crate) use proxy::{Flow, Proxy};
 pub(crate) use redis_server::RedisServer;

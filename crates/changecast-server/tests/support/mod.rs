@@ -1,5 +1,6 @@
 //! A server to test, and clients that show exactly what came over the wire.
 
+mod authority;
 mod change;
 mod client;
 mod http;
@@ -8,8 +9,11 @@ mod mongo_double;
 mod mongod;
 mod ndjson;
 mod other_program;
+mod ports;
 mod postgres;
 mod process;
+#[allow(dead_code, reason = "the crash campaign uses the rest")]
+mod proxy;
 mod redis_server;
 mod server;
 mod sqlite_file;
@@ -19,6 +23,7 @@ mod websocket;
 
 use std::time::Duration;
 
+pub(crate) use authority::{Authority, Certificate};
 pub(crate) use change::{Change, Entry, numbers};
 pub(crate) use client::http_client;
 pub(crate) use http::{Answer, Body, Connection, exchange};
@@ -27,8 +32,10 @@ pub(crate) use mongo_double::{At, Fault, MongoDouble, NAMESPACE, Start};
 pub(crate) use mongod::{Mongod, insert_surely, shared_mongo, until};
 pub(crate) use ndjson::NdjsonClient;
 pub(crate) use other_program::OtherProgram;
+pub(crate) use ports::free_port;
 pub(crate) use postgres::{Postgres, PostgresDatabase};
 pub(crate) use process::{Outcome, Process, run, run_with};
+pub(crate) use proxy::Proxy;
 pub(crate) use redis_server::{RedisServer, shared_redis};
 pub(crate) use server::TestServer;
 pub(crate) use sqlite_file::SqliteDatabase;

@@ -1,11 +1,9 @@
 //! Real mongods: the shared one, and those of a test's own, to be killed, paused and started again.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use mongodb::Client;
@@ -13,6 +11,7 @@ use mongodb::bson::{Document, doc};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::ports::free_port;
 use super::soon;
 
 /// How often something is asked again that tells nobody when it changes.
@@ -286,16 +285,6 @@ fn code_of(error: &mongodb::error::Error) -> Option<i32> {
         mongodb::error::ErrorKind::Command(answer) => Some(answer.code),
         _ => None,
     }
-}
-
-/// Below the range that the system gives out by itself, so that nobody comes to sit on it while
-/// its mongod is down.
-pub(super) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 30_000 + u16::try_from(std::process::id() % 80).expect("small") * 25;
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let mut candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
-    candidates.find(is_free).expect("endless")
 }
 
 /// Inserts one document, however often the connection breaks meanwhile.

@@ -12,7 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use super::mongod::{free_port, of_services, until};
+use super::mongod::{of_services, until};
+use super::ports::free_port;
 use super::soon;
 
 /// The URL of the server that `scripts/services` runs, without a database.

@@ -32,6 +32,8 @@ struct State {
     from_server: Flow,
     /// Grows when all connections are to break.
     cuts: u64,
+    /// Where they lead; nowhere if nobody is to be reached.
+    server: Option<SocketAddr>,
 }
 
 /// Listens on a port of its own; ended, with its connections, when dropped.
@@ -47,8 +49,9 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (from_client, from_server) = (Flow::Pass, Flow::Pass);
-        let (state, states) = watch::channel(State { from_client, from_server, cuts: 0 });
-        let accepting = tokio::spawn(accept(listener, server, states)).abort_handle();
+        let server = Some(server);
+        let (state, states) = watch::channel(State { from_client, from_server, cuts: 0, server });
+        let accepting = tokio::spawn(accept(listener, states)).abort_handle();
         Self { address, state, accepting }
     }
 
@@ -59,6 +62,14 @@ impl Proxy {
     /// Breaks every connection with a reset; new ones are let through.
     pub(crate) fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Breaks every connection; new ones lead to `server`, or end at once if there is none.
+    pub(crate) fn lead_to(&self, server: Option<SocketAddr>) {
+        self.state.send_modify(|state| {
+            state.server = server;
+            state.cuts += 1;
+        });
     }
 
     /// What happens to bytes from now on, also on connections that are yet to come.
@@ -81,22 +92,25 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, states: watch::Receiver<State>) {
+async fn accept(listener: TcpListener, states: watch::Receiver<State>) {
     loop {
         // A connection that broke before it was taken is nobody's any more.
         if let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(serve(client, server, states.clone()));
+            tokio::spawn(serve(client, states.clone()));
         }
     }
 }
 
 /// Joins the two until either ends, or the connection is cut.
-async fn serve(mut client: TcpStream, server: SocketAddr, states: watch::Receiver<State>) {
+async fn serve(mut client: TcpStream, states: watch::Receiver<State>) {
+    let State { server, cuts, .. } = *states.borrow();
+    let Some(server) = server else {
+        return;
+    };
     let Ok(mut server) = connect(server).await else {
         return;
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let cuts = states.borrow().cuts;
     let mut until_cut = states.clone();
     let (client_read, client_write) = client.split();
     let (server_read, server_write) = server.split();

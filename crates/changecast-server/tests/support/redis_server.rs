@@ -2,13 +2,15 @@
 //! again.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
 use redis::{AsyncConnectionConfig, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::mongod::{free_port, of_services, until};
+use super::mongod::{of_services, until};
+use super::ports::free_port;
 
 /// The URL of the Redis that `scripts/services` runs.
 pub(crate) fn shared_redis() -> String {
@@ -48,6 +50,10 @@ impl RedisServer {
         Self { child: None, port: free_port(), directory, options }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
     /// The URL without a login, up to the database.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
@@ -61,6 +67,12 @@ impl RedisServer {
     /// Runs one command, given as words.
     pub(crate) async fn run(&self, words: &[&str]) -> Value {
         run(&self.url(), words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// The same, by somebody who has to log in.
+    pub(crate) async fn run_as(&self, user: &str, password: &str, words: &[&str]) -> Value {
+        let outcome = run(&self.url_for(user, password), words).await;
+        outcome.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// Adds an entry with the field `n` to a stream; its id.

@@ -1,9 +1,8 @@
 //! The server under test.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -12,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::http_client;
+use super::ports::free_port;
 use super::{NdjsonClient, OtherProgram, Process, SseClient, Subscriber, soon};
 
 /// A changecast of its own for one test.
@@ -43,7 +43,7 @@ impl TestServer {
 
     /// The same with more arguments.
     pub(crate) async fn start_restartable_with(arguments: &[&str]) -> Self {
-        let port = port_nobody_is_given().to_string();
+        let port = free_port().to_string();
         Self::start_with(&[&["--port", &*port], arguments].concat()).await
     }
 
@@ -209,14 +209,4 @@ async fn address_of(process: &mut Process) -> SocketAddr {
 
 fn path_text(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
-}
-
-/// A free port below the range that the system gives out by itself: while its server is down,
-/// neither another test's server nor anybody's connection comes to sit on it.
-fn port_nobody_is_given() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 400).expect("small") * 25;
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let mut candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
-    candidates.find(is_free).expect("endless")
 }
