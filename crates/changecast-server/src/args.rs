@@ -107,9 +107,9 @@ pub(crate) struct ServeArguments {
 
     /// A database to watch, as a URL with its options; repeatable. For MongoDB: name, collection,
     /// pipeline, full_document, full_document_before_change; the rest goes to the driver. For
-    /// PostgreSQL: name, table, slot, publication, host, sslmode, sslrootcert. For Redis: name, stream,
-    /// channel, keyspace. For a SQLite file: name, table. For a JSON address: name, topic, every,
-    /// pointer, allow_private
+    /// PostgreSQL: name, table, slot, publication, host, sslmode, sslrootcert. For Redis: name,
+    /// stream, channel, keyspace, sslrootcert, sslcert, sslkey. For a SQLite file: name, table. For a
+    /// JSON address: name, topic, every, pointer, allow_private, sslrootcert
     #[arg(long, env = "CHANGECAST_SOURCE", value_name = "URL", hide_env_values = true)]
     pub(crate) source: Vec<String>,
 

@@ -1,18 +1,23 @@
 //! A JSON value behind an address, carried by the real binary from a server that does as it is told.
 
+mod tls;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::check::{checked, finding};
-use crate::support::{SseClient, Subscriber, TestServer, run, soon};
+use crate::support::{Proxy, SseClient, Subscriber, TestServer, run, soon, until};
 
 /// A web server that gives one answer until it is told another.
 pub(crate) struct Stub {
+    scheme: &'static str,
     port: u16,
     answer: Arc<Mutex<String>>,
     requests: watch::Receiver<Vec<String>>,
@@ -20,6 +25,11 @@ pub(crate) struct Stub {
 
 impl Stub {
     pub(crate) async fn start(answer: &str) -> Self {
+        Self::start_with(answer, None).await
+    }
+
+    async fn start_with(answer: &str, tls: Option<TlsAcceptor>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let answer = Arc::new(Mutex::new(answer.to_owned()));
@@ -27,14 +37,28 @@ impl Stub {
         let told = Arc::clone(&answer);
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, Arc::clone(&told), noted.clone()));
+                let (told, noted) = (Arc::clone(&told), noted.clone());
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let Some(tls) = tls else {
+                        return serve(connection, told, noted).await;
+                    };
+                    // Whoever does not trust it goes away.
+                    if let Ok(connection) = tls.accept(connection).await {
+                        serve(connection, told, noted).await;
+                    }
+                });
             }
         });
-        Self { port, answer, requests }
+        Self { scheme, port, answer, requests }
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// Watched every tenth of a second as `weather.now`.
@@ -43,7 +67,7 @@ impl Stub {
         self.url(&format!("/v1?{query}&{ours}"))
     }
 
-    fn answers(&self, answer: &str) {
+    pub(crate) fn answers(&self, answer: &str) {
         answer.clone_into(&mut self.answer.lock().expect("nobody panicked"));
     }
 
@@ -61,7 +85,7 @@ impl Stub {
 
 /// The answer `304` is given to whoever knows the tag that the answer has.
 async fn serve(
-    mut connection: TcpStream,
+    mut connection: impl AsyncRead + AsyncWrite + Unpin,
     answer: Arc<Mutex<String>>,
     noted: watch::Sender<Vec<String>>,
 ) {
@@ -86,6 +110,7 @@ async fn serve(
     };
     // It may have gone away.
     let _ = connection.write_all(answer.as_bytes()).await;
+    let _ = connection.shutdown().await;
 }
 
 fn ok(headers: &str, body: &str) -> String {
@@ -123,6 +148,15 @@ async fn fails(client: &mut SseClient, error: &str, remedy: &str) {
     let news = becomes(client, "failed").await;
     let says = |field: &str, text| news[field].as_str().is_some_and(|said| said.contains(text));
     assert!(says("error", error) && says("remedy", remedy), "{news}");
+}
+
+/// What is wrong is said on `/sources`, in these words.
+async fn says_error(server: &TestServer, words: &str) {
+    until("an error that is told", async || {
+        let error = server.get_json("/sources").await["sources"][0]["error"].clone();
+        error.as_str().is_some_and(|error| error.contains(words))
+    })
+    .await;
 }
 
 /// The next change is of this kind and has this value.
@@ -224,12 +258,31 @@ async fn what_is_no_json_is_told_in_words_and_mended_without_a_restart() {
 async fn g9_a_server_that_fails_is_asked_again() {
     let stub = Stub::start(&status("500 Oh", "")).await;
     let (server, mut client) = watched(&stub.source("")).await;
-    crate::support::until("an error that is told", async || {
-        let error = server.get_json("/sources").await["sources"][0]["error"].clone();
-        error.as_str().is_some_and(|error| error.contains("status 500"))
-    })
-    .await;
+    says_error(&server, "status 500").await;
     stub.answers(&json_answer(&json!(1)));
+    check_change(&mut client, "insert", json!(1)).await;
+}
+
+#[tokio::test]
+async fn g9_an_answer_that_breaks_off_is_told_and_asked_for_again() {
+    let whole = json_answer(&json!({"n": 1}));
+    let stub = Stub::start(&whole[..whole.len() - 1]).await;
+    let (server, mut client) = watched(&stub.source("")).await;
+    says_error(&server, "the answer broke off").await;
+    stub.answers(&whole);
+    check_change(&mut client, "insert", json!({"n": 1})).await;
+}
+
+#[tokio::test]
+async fn g9_a_server_that_never_answers_is_given_up_and_asked_again() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let place = silent.local_addr().expect("an address");
+    let stub = Stub::start(&json_answer(&json!(1))).await;
+    let proxy = Proxy::to(place).await;
+    let source = stub.source("").replace(&stub.address().to_string(), &proxy.address().to_string());
+    let (server, mut client) = watched(&source).await;
+    says_error(&server, "no answer from").await;
+    proxy.lead_to(Some(stub.address()));
     check_change(&mut client, "insert", json!(1)).await;
 }
 
@@ -301,6 +354,7 @@ async fn what_a_url_gets_wrong_is_told_at_the_start() {
         ("every=1ms", "it has to be 100ms to 24h"),
         ("pointer=a", "begins with a slash"),
         ("allow_private=yes", "write true or false"),
+        ("sslrootcert=", "sslrootcert= is empty"),
         ("name=a.b", "must not contain a dot"),
     ] {
         let outcome = run(&["--source", &format!("https://localhost/?{query}")]).await;

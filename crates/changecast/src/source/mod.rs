@@ -4,6 +4,8 @@
 //! anybody who follows it. The runner knows the log and no database. Driver never knows driver.
 
 mod backoff;
+#[cfg(any(feature = "http", feature = "redis"))]
+mod certificates;
 mod check;
 mod delivery;
 mod documents;

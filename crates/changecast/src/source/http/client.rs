@@ -9,6 +9,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +30,11 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::address::is_public;
-use super::config::{HttpConfig, shown};
+use super::config::{HttpConfig, invalid, shown};
 use super::fault::Fault;
 use super::position::Validators;
 use crate::limits;
+use crate::source::certificates;
 
 /// What a server answered.
 pub(super) enum Answer {
@@ -47,19 +49,25 @@ pub(super) struct Client {
     url: Url,
     allow_private: bool,
     tls: TlsConnector,
+    /// Instead of the roots in `tls`; read anew for each connection.
+    root_certificate: Option<PathBuf>,
 }
 
 impl Client {
     pub(super) fn new(config: &HttpConfig) -> Result<Self, rustls::Error> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        // Named, so that whoever embeds this may choose another for themselves.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tls = TlsConnector::from(Arc::new(tls));
-        Ok(Self { url: config.url.clone(), allow_private: config.allow_private, tls })
+        Ok(Self {
+            url: config.url.clone(),
+            allow_private: config.allow_private,
+            tls: connector(roots)?,
+            root_certificate: config.root_certificate.clone(),
+        })
+    }
+
+    fn tls(&self) -> Result<TlsConnector, Fault> {
+        let Some(path) = &self.root_certificate else { return Ok(self.tls.clone()) };
+        let roots = certificates::roots("sslrootcert", path).map_err(Fault::Roots)?;
+        connector(roots).map_err(|error| Fault::Roots(invalid(format!("TLS: {error}"))))
     }
 
     /// Asks once, for a value other than the one that `known` is of.
@@ -102,7 +110,7 @@ impl Client {
         let host = url.host_str().unwrap_or_default();
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name).map_err(|_| Fault::BadHost(shown(url)))?;
-        let stream = self.tls.connect(name, stream).await;
+        let stream = self.tls()?.connect(name, stream).await;
         let stream = stream.map_err(|error| Fault::of_tls(shown(url), &error))?;
         exchange(stream, self.request(url, known)?, url).await
     }
@@ -145,6 +153,16 @@ impl Client {
         }
         request.body(Empty::new()).map_err(|_| Fault::BadHost(shown(url)))
     }
+}
+
+fn connector(roots: RootCertStore) -> Result<TlsConnector, rustls::Error> {
+    // Named, so that whoever embeds this may choose another for themselves.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(tls)))
 }
 
 async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {

@@ -4,6 +4,7 @@
 //! which is where such addresses carry their keys.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,11 +35,13 @@ pub struct HttpConfig {
     pub pointer: String,
     /// Whether it may ask addresses of private networks and of this machine.
     pub allow_private: bool,
+    /// A file of root certificates to use instead of Mozilla's.
+    pub root_certificate: Option<PathBuf>,
 }
 
 impl HttpConfig {
-    /// Reads a source URL: the address, with our options `name=`, `topic=`, `every=`, `pointer=`
-    /// and `allow_private=` in its query; the rest of the query is left to the address.
+    /// Reads a source URL: the address, with our options `name=`, `topic=`, `every=`, `pointer=`,
+    /// `allow_private=` and `sslrootcert=` in its query; the rest of the query is left to the address.
     ///
     /// # Errors
     /// [`SourceError::Unsupported`] when it is no address, or one of these options is wrong.
@@ -55,6 +58,7 @@ impl HttpConfig {
             every: limits::HTTP_EVERY,
             pointer: String::new(),
             allow_private: false,
+            root_certificate: None,
         };
         let mut rest = Vec::new();
         // Pair by pair, because what is not ours has to stay as it was written.
@@ -85,6 +89,8 @@ impl HttpConfig {
             "every" => self.every = parse_every(value)?,
             "pointer" => self.pointer = parse_pointer(value)?,
             "allow_private" => self.allow_private = parse_bool(value)?,
+            "sslrootcert" if value.is_empty() => return Err(invalid("sslrootcert= is empty")),
+            "sslrootcert" => self.root_certificate = Some(value.into()),
             _ => return Ok(false),
         }
         Ok(true)
@@ -105,6 +111,7 @@ impl fmt::Debug for HttpConfig {
             .field("every", &self.every)
             .field("pointer", &self.pointer)
             .field("allow_private", &self.allow_private)
+            .field("root_certificate", &self.root_certificate)
             .finish_non_exhaustive()
     }
 }

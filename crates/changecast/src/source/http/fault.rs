@@ -17,17 +17,32 @@ use crate::source::SourceError;
 #[derive(Debug)]
 pub(super) enum Fault {
     Silent(String),
-    Unreachable { address: String, cause: String },
-    Untrusted { address: String, cause: String },
+    Unreachable {
+        address: String,
+        cause: String,
+    },
+    Untrusted {
+        address: String,
+        cause: String,
+    },
+    /// The certificates that it is to be checked against cannot be used.
+    Roots(SourceError),
     Private(String),
     BadHost(String),
     TooManyRedirects(String),
     BadRedirect(String),
-    Status { address: String, status: StatusCode, retry_after: Option<Duration> },
+    Status {
+        address: String,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+    },
     TooLarge(String),
     BrokenOff(String),
     Html(String),
-    Document { address: String, why: NoDocument },
+    Document {
+        address: String,
+        why: NoDocument,
+    },
 }
 
 impl Fault {
@@ -67,8 +82,10 @@ impl Fault {
             Self::Status { address, status, .. } => of_status(&address, status),
             Self::Untrusted { address, cause } => operator(
                 format!("{address}: its certificate is not trusted: {cause}"),
-                "correct the host in the URL, or have the server's certificate renewed",
+                "correct the host in the URL, have the server's certificate renewed, or name the \
+                 file with your own CA's certificate by sslrootcert=",
             ),
+            Self::Roots(error) => error,
             Self::Private(host) => operator(
                 format!("{host} is an address of a private network or of this machine"),
                 "add allow_private=true to the source's URL if it is meant to be asked",

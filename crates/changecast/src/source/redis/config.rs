@@ -4,6 +4,7 @@
 //! `Debug` output nor an error.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
@@ -24,10 +25,20 @@ const CLIENT_OPTIONS: [&str; 4] = ["protocol", "db", "user", "pass"];
 pub struct RedisConfig {
     /// Address, database and login. Never printed as a whole.
     pub(super) connection: ConnectionInfo,
+    pub(super) tls: TlsFiles,
     /// The source's name: the first part of its topics. Holds no dot.
     pub name: Arc<str>,
     /// What is watched.
     pub watched: Watched,
+}
+
+/// Files for TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TlsFiles {
+    /// Root certificates to use instead of Mozilla's.
+    pub(super) roots: Option<PathBuf>,
+    /// Our own certificate, and its key, for a server that asks for one.
+    pub(super) own: Option<(PathBuf, PathBuf)>,
 }
 
 /// What of a Redis is watched.
@@ -48,7 +59,7 @@ pub enum Watched {
 impl RedisConfig {
     /// Reads a source URL: `redis://host:port/database` (`rediss://` for TLS,
     /// `redis+unix:///path` for a socket) with `name=`, and `stream=` or `channel=` and
-    /// `keyspace=`, all repeatable.
+    /// `keyspace=`, all repeatable; for TLS also `sslrootcert=`, and `sslcert=` with `sslkey=`.
     ///
     /// # Errors
     /// [`SourceError::Unsupported`] when it names nothing to watch, or something is wrong.
@@ -71,7 +82,8 @@ impl RedisConfig {
             let words = error.detail().unwrap_or(error.category()).to_owned();
             invalid(format!("source URL: {words}; write redis://host:6379/0?stream=orders"))
         })?;
-        let config = Self { connection, watched: options.watched()?, name: options.name() };
+        let tls = options.tls_files(connection.addr())?;
+        let config = Self { connection, tls, watched: options.watched()?, name: options.name() };
         config.check_names()?;
         Ok(config)
     }
@@ -122,38 +134,48 @@ struct Options {
     streams: Vec<String>,
     channels: Vec<String>,
     keys: Vec<String>,
+    root_certificate: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
 }
 
 impl Options {
     /// Whether the option is ours; what is nobody's is refused.
     fn take(&mut self, key: &str, value: &str) -> Result<bool, SourceError> {
-        let list = match key {
-            "name" => {
-                self.name = Some(value.to_owned());
-                return Ok(true);
-            }
-            "stream" => &mut self.streams,
-            "channel" => &mut self.channels,
-            "keyspace" => &mut self.keys,
+        match key {
+            "name" => self.name = Some(value.to_owned()),
+            "stream" => add(&mut self.streams, key, value)?,
+            "channel" => add(&mut self.channels, key, value)?,
+            "keyspace" => add(&mut self.keys, key, value)?,
+            "sslrootcert" => self.root_certificate = Some(filled(key, value)?.into()),
+            "sslcert" => self.certificate = Some(filled(key, value)?.into()),
+            "sslkey" => self.key = Some(filled(key, value)?.into()),
             key if CLIENT_OPTIONS.contains(&key) => return Ok(false),
             key => {
                 return Err(invalid(format!(
                     "source URL: a Redis source has no option {key:?}; it has name, stream, \
-                     channel and keyspace"
+                     channel, keyspace, sslrootcert, sslcert and sslkey"
                 )));
             }
-        };
-        if value.is_empty() {
-            return Err(invalid(format!("source URL: {key}= is empty")));
-        }
-        if !list.iter().any(|known| known == value) {
-            list.push(value.to_owned());
         }
         Ok(true)
     }
 
     fn name(&self) -> Arc<str> {
         self.name.as_deref().unwrap_or(DEFAULT_NAME).into()
+    }
+
+    fn tls_files(&mut self, address: &ConnectionAddr) -> Result<TlsFiles, SourceError> {
+        let own = match (self.certificate.take(), self.key.take()) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(invalid("source URL: sslcert= and sslkey= belong together")),
+        };
+        let files = TlsFiles { roots: self.root_certificate.take(), own };
+        if files != TlsFiles::default() && !matches!(address, ConnectionAddr::TcpTls { .. }) {
+            return Err(invalid("source URL: certificates are for TLS: write rediss://"));
+        }
+        Ok(files)
     }
 
     fn watched(&self) -> Result<Watched, SourceError> {
@@ -178,6 +200,21 @@ impl Options {
             }
         }
     }
+}
+
+fn add(list: &mut Vec<String>, key: &str, value: &str) -> Result<(), SourceError> {
+    let value = filled(key, value)?;
+    if !list.iter().any(|known| known == value) {
+        list.push(value.to_owned());
+    }
+    Ok(())
+}
+
+fn filled<'a>(key: &str, value: &'a str) -> Result<&'a str, SourceError> {
+    if value.is_empty() {
+        return Err(invalid(format!("source URL: {key}= is empty")));
+    }
+    Ok(value)
 }
 
 pub(super) fn invalid(problem: impl Into<String>) -> SourceError {

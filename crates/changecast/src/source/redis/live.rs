@@ -58,7 +58,8 @@ impl Follower {
                 "Redis cannot honour full_document: required for what is only live",
             ));
         }
-        let asking = server.client.get_async_pubsub();
+        let client = server.client()?;
+        let asking = client.get_async_pubsub();
         let mut messages = server.within(limits::REDIS_ANSWER_TIMEOUT, asking).await?;
         if options.token().is_some() {
             let why = "Redis keeps no messages: what came while nobody listened is not known";

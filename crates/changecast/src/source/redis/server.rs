@@ -7,18 +7,22 @@ use std::future::Future;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, Pipeline, RedisResult, TlsCertificates,
+    Value,
+};
 use tokio::time::timeout;
 
-use super::config::RedisConfig;
+use super::config::{RedisConfig, TlsFiles};
 use super::errors::Explainer;
 use crate::limits;
-use crate::source::SourceError;
+use crate::source::{SourceError, certificates};
 
 /// One server; nothing is connected yet.
 #[derive(Clone)]
 pub(super) struct Server {
-    pub(super) client: Client,
+    client: Client,
+    tls: TlsFiles,
     pub(super) explainer: Explainer,
 }
 
@@ -27,7 +31,32 @@ impl Server {
         let explainer = Explainer { address: config.address() };
         let client = Client::open(config.connection.clone());
         let client = client.map_err(|error| explainer.explain(&error))?;
-        Ok(Self { client, explainer })
+        Ok(Self { client, tls: config.tls.clone(), explainer })
+    }
+
+    /// A client, with the certificates as they are in their files now.
+    pub(super) fn client(&self) -> Result<Client, SourceError> {
+        if self.tls == TlsFiles::default() {
+            return Ok(self.client.clone());
+        }
+        let root_cert = self.tls.roots.as_deref().map(|path| {
+            let pem = certificates::read("sslrootcert", path)?;
+            // The client would take a file without any, and then trust nobody.
+            certificates::roots_in("sslrootcert", path, &pem).map(|_| pem)
+        });
+        let client_tls = self.tls.own.as_ref().map(|(certificate, key)| {
+            Ok(ClientTlsConfig {
+                client_cert: certificates::read("sslcert", certificate)?,
+                client_key: certificates::read("sslkey", key)?,
+            })
+        });
+        let certificates = TlsCertificates {
+            client_tls: client_tls.transpose()?,
+            root_cert: root_cert.transpose()?,
+        };
+        let connection = self.client.get_connection_info().clone();
+        Client::build_with_tls(connection, certificates)
+            .map_err(|error| self.explainer.bad_files(&error))
     }
 
     /// A connection of one's own.
@@ -35,7 +64,8 @@ impl Server {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(limits::REDIS_ANSWER_TIMEOUT))
             .set_response_timeout(None);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let client = self.client()?;
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
         let connection = self.within(limits::REDIS_ANSWER_TIMEOUT, connecting).await?;
         Ok(Link { connection, server: self.clone() })
     }
