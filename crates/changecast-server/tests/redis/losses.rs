@@ -6,7 +6,12 @@ use super::{check_numbers, only_source, watched};
 use crate::support::{RedisServer, SseClient, Subscriber, TestServer};
 
 /// The next message is a gap of this source, with these words; afterwards it goes on.
-async fn check_gap(redis: &RedisServer, server: &TestServer, client: &mut SseClient, words: &str) {
+pub(super) async fn check_gap(
+    redis: &RedisServer,
+    server: &TestServer,
+    client: &mut SseClient,
+    words: &str,
+) {
     let gap = client.gap().await;
     assert_eq!((&gap["scope"], &gap["source"]), (&json!("source"), &json!("shop")), "{gap}");
     assert_eq!(gap["action"], "refetch");
@@ -134,4 +139,45 @@ async fn g2_flushall_under_a_stream_that_is_followed_is_a_gap() {
     check_numbers(&client.changes(3).await, 0..3);
     redis.run(&["FLUSHALL"]).await;
     check_gap(&redis, &server, &mut client, "deleted").await;
+}
+
+#[tokio::test]
+async fn g2_what_is_trimmed_between_two_reads_is_a_gap() {
+    let redis = RedisServer::start().await;
+    let (server, mut client) = watched(&redis).await;
+    redis.add_all("orders", 0..3).await;
+    check_numbers(&client.changes(3).await, 0..3);
+    // In one step, so that nobody reads in between.
+    let script = "for n = 3, 7 do redis.call('XADD', 'orders', '*', 'n', n) end
+                  redis.call('XTRIM', 'orders', 'MAXLEN', 2)";
+    redis.run(&["EVAL", script, "0"]).await;
+    check_gap(&redis, &server, &mut client, "3 entries were trimmed").await;
+}
+
+#[tokio::test]
+async fn g2_a_stream_that_is_renamed_and_made_anew_while_it_is_followed_is_a_gap() {
+    let redis = RedisServer::start().await;
+    let (server, mut client) = watched(&redis).await;
+    redis.add_all("orders", 0..3).await;
+    check_numbers(&client.changes(3).await, 0..3);
+    let script = "redis.call('RENAME', 'orders', 'old')
+                  redis.call('XADD', 'orders', '*', 'n', 3)";
+    redis.run(&["EVAL", script, "0"]).await;
+    check_gap(&redis, &server, &mut client, "older than what was read").await;
+}
+
+#[tokio::test]
+async fn g2_g9_an_entry_of_100_megabytes_is_a_gap_in_its_place_and_holds_up_nothing() {
+    let redis = RedisServer::start().await;
+    let (server, mut client) = watched(&redis).await;
+    redis.add("orders", 0).await;
+    let script = "redis.call('XADD', 'orders', '*', 'x', string.rep('x', 100 * 1048576))";
+    redis.run(&["EVAL", script, "0"]).await;
+    redis.add("orders", 1).await;
+    check_numbers(&client.changes(1).await, 0..1);
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("bytes")), "{gap}");
+    check_numbers(&client.changes(1).await, 1..2);
+    let source = only_source(&server).await;
+    assert_eq!((&source["state"], &source["gap_count"]), (&json!("live"), &json!(1)), "{source}");
 }

@@ -3,12 +3,15 @@
 //! Every test has a server of its own, save those that leave the shared one as it is.
 
 mod check;
+mod cluster;
 mod documents;
 mod entries;
+mod failover;
 mod live;
 mod losses;
 mod outages;
 mod refusals;
+mod tls;
 
 use serde_json::Value;
 

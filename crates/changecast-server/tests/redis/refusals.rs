@@ -62,6 +62,54 @@ async fn a_key_of_another_type_is_told_and_mended_without_a_restart() {
 }
 
 #[tokio::test]
+async fn s0_02_a_wrong_requirepass_is_told_and_mended_without_a_restart() {
+    let redis = RedisServer::start().await;
+    redis.run(&["CONFIG", "SET", "requirepass", "other"]).await;
+    let (_stranger, mut without) = watched_in_vain(&redis.url(), "stream=orders").await;
+    fails(&mut without, "does not let the user in", "password").await;
+    let url = redis.url().replace("redis://", &format!("redis://:{PASSWORD}@"));
+    let (mut server, mut client) = watched_in_vain(&url, "stream=orders").await;
+    fails(&mut client, "does not let the user in", "password").await;
+    redis.run_as("default", "other", &["CONFIG", "SET", "requirepass", PASSWORD]).await;
+    becomes(&mut client, "live").await;
+    redis.run_as("default", PASSWORD, &["XADD", "orders", "*", "n", "0"]).await;
+    check_numbers(&client.changes(1).await, 0..1);
+    drop(client);
+    check_silence(&mut server).await;
+}
+
+#[tokio::test]
+async fn g9_a_right_that_is_taken_away_while_it_follows_is_told_and_nothing_is_lost() {
+    let redis = RedisServer::start().await;
+    let secret = format!(">{PASSWORD}");
+    let rights = ["~orders", "+@read", "+@connection", "+multi", "+exec"];
+    redis.run(&[&["ACL", "SETUSER", "ada", "on", &secret][..], &rights].concat()).await;
+    let url = redis.url_for("ada", PASSWORD);
+    let (server, mut client) = super::watched_as(&url, "stream=orders").await;
+    redis.add_all("orders", 0..2).await;
+    check_numbers(&client.changes(2).await, 0..2);
+    redis.run(&["ACL", "SETUSER", "ada", "-xread"]).await;
+    fails(&mut client, "does not permit it", "ACL SETUSER").await;
+    redis.add_all("orders", 2..5).await;
+    redis.run(&["ACL", "SETUSER", "ada", "+xread"]).await;
+    check_numbers(&client.changes(3).await, 2..5);
+    assert_eq!(only_source(&server).await["gap_count"], 0);
+}
+
+#[tokio::test]
+async fn g2_a_stream_that_becomes_another_type_while_it_is_followed_is_told_and_is_a_gap() {
+    let redis = RedisServer::start().await;
+    let (server, mut client) = super::watched(&redis).await;
+    redis.add("orders", 0).await;
+    check_numbers(&client.changes(1).await, 0..1);
+    let script = "redis.call('DEL', 'orders') redis.call('SET', 'orders', 'x')";
+    redis.run(&["EVAL", script, "0"]).await;
+    fails(&mut client, "not a stream", "XADD").await;
+    redis.run(&["DEL", "orders"]).await;
+    super::losses::check_gap(&redis, &server, &mut client, "deleted").await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_there_is_told() {
     let redis = RedisServer::start().await;
     let url = redis.url().replace("/0", "/99");
