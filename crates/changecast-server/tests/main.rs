@@ -22,6 +22,7 @@ mod formats;
 mod guard;
 mod health;
 mod http_source;
+mod isolation;
 mod lists;
 mod logging;
 mod loss;
