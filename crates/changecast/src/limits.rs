@@ -155,6 +155,10 @@ pub const POSTGRES_SILENCE_MAX: Duration = Duration::from_secs(45);
 /// How often a quiet stream looks whether something else wants to be done.
 pub const POSTGRES_LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Transactions that were told and that a list makes sure of: each session has one that is committed
+/// and not to be seen yet, and few servers have more sessions.
+pub const POSTGRES_TOLD_MAX: usize = 4_096;
+
 /// How often a stream is opened again where it was, one time after the other, without an answer in
 /// between: then it counts as broken. The waits between are those of every retry.
 pub const RESUMES_MAX: u32 = 4;
@@ -216,6 +220,12 @@ pub const REDIS_FIRST_COUNT: usize = 16;
 /// Members of a list, set or hash that is served as a document.
 pub const REDIS_MEMBERS_MAX: u64 = 10_000;
 
+/// Keys that Redis is asked to look at in one step of a list: nobody else is served meanwhile.
+pub const REDIS_SCAN_COUNT: usize = 100;
+
+/// Steps of one page of a list: where few keys fit a pattern, the page ends with few of them.
+pub const REDIS_SCANS_MAX: usize = 200;
+
 /// How often an HTTP source asks, unless it is told otherwise.
 pub const HTTP_EVERY: Duration = Duration::from_secs(30);
 
@@ -263,6 +273,10 @@ pub const LIST_BYTES_MAX: usize = 8 << 20;
 
 /// How long a read or write of documents may keep an external database busy.
 pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Requests for documents of one SQLite file that are worked on at once: each holds a thread, for as
+/// long as [`BUSY_TIMEOUT`] where another program holds a lock.
+pub const FILE_DOCUMENTS_AT_ONCE: usize = 4;
 
 /// How long the check of one source may take: a server that is not there is looked for until then.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(20);

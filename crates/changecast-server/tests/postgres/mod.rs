@@ -7,6 +7,7 @@ mod changes;
 mod check;
 mod documents;
 mod large;
+mod lists;
 mod logins;
 mod slots;
 mod tables;

@@ -17,6 +17,7 @@ use super::dial::dial;
 use super::errors::{Failure, explain};
 use super::scope;
 use super::table::{Table, TableColumn};
+use super::told::Told;
 use super::values::Kind;
 use crate::limits;
 use crate::source::SourceError;
@@ -28,6 +29,8 @@ pub(super) struct Control {
     client: Mutex<Option<Arc<Client>>>,
     /// Whether the slot leads to what can never be read.
     pub(super) is_slot_stuck: AtomicBool,
+    /// What the stream has told and queries may not see yet.
+    pub(super) told: Told,
 }
 
 /// How deep domains over arrays over domains are looked into.
@@ -35,7 +38,8 @@ const TYPE_DEPTH_MAX: u32 = 8;
 
 impl Control {
     pub(super) fn new(config: PostgresConfig) -> Self {
-        Self { config, client: Mutex::default(), is_slot_stuck: AtomicBool::new(false) }
+        let is_slot_stuck = AtomicBool::new(false);
+        Self { config, client: Mutex::default(), is_slot_stuck, told: Told::default() }
     }
 
     /// The connection, made anew if it has broken.

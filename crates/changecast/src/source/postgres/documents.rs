@@ -6,6 +6,8 @@
 //! | names come from the catalog and are quoted, values are parameters | nothing that a client sends is run |
 //! | what a client sent wrong is told apart from what failed | a bad value is no failure of the database |
 
+mod list;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use super::document_value::parameter;
 use super::errors::shorten;
 use super::scope::split_collection;
 use super::values::{self, Kind};
-use crate::source::{Documents, DocumentsError, SourceError, Write, Written};
+use crate::source::{Documents, DocumentsError, ListPage, Listed, SourceError, Write, Written};
 
 pub(super) struct PostgresDocuments {
     control: Arc<Control>,
@@ -98,6 +100,10 @@ impl Documents for PostgresDocuments {
                 Ok(if rows.is_empty() { Written::Missing } else { Written::Deleted })
             }
         }
+    }
+
+    async fn list(&self, collection: &str, wanted: ListPage) -> Result<Listed, DocumentsError> {
+        self.page(collection, &wanted).await
     }
 }
 
@@ -236,8 +242,11 @@ impl Table {
         equal.join(" AND ")
     }
 
-    /// The values that the id stands for: several are divided by commas.
+    /// The values that the id stands for: several are divided by commas, or it is a `documentKey`.
     fn key_values(&self, id: &str) -> Result<Parameters, DocumentsError> {
+        if let Some(values) = self.document_key(id)? {
+            return Ok(values);
+        }
         let keys = self.keys();
         let parts: Vec<&str> = match keys.len() {
             0 => return Err(invalid("the table has no primary key: its rows have no id")),

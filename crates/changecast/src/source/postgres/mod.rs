@@ -30,6 +30,7 @@ mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 mod values;
 
 use std::collections::HashMap;
@@ -105,6 +106,7 @@ impl PostgresSource {
         );
         let started = session.start_replication(&command).await;
         started.map_err(|failure| errors::explain(config, failure))?;
+        self.control.told.begin(&identity);
         let (sender, stream) = ChangeStream::new(Some(place.to_position(&identity)));
         let system = identity.system.clone();
         let durable = Arc::new(Durable { system, lsn: AtomicU64::new(place.lsn) });

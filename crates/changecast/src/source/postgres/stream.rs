@@ -196,6 +196,7 @@ impl Follower {
     ) -> Result<(), End> {
         match message {
             Message::Begin { commit_lsn, commit_micros, xid } => {
+                self.control.told.note(xid);
                 self.transaction = Some(Transaction::new(commit_lsn, commit_micros, xid));
             }
             Message::Commit { end_lsn, .. } => return self.commit(end_lsn, sender).await,
