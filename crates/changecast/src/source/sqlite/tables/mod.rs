@@ -15,6 +15,7 @@
 mod check;
 mod config;
 mod decode;
+mod documents;
 mod inspect;
 mod install;
 mod schema;

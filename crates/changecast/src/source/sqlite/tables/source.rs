@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::config::SqliteFileConfig;
 use super::decode::{Decoder, check_installed};
+use super::documents::FileDocuments;
 use super::{CHANGELOG, check, schema};
 use crate::limits;
 use crate::model::{Position, Topic, TopicPattern, TopicSet};
@@ -17,13 +18,14 @@ use crate::source::sqlite::events::Encoder;
 use crate::source::sqlite::failure;
 use crate::source::sqlite::position::Place;
 use crate::source::sqlite::stream::{self, Wake};
-use crate::source::{ChangeStream, Finding, Source, SourceError, WatchOptions};
+use crate::source::{ChangeStream, Documents, Finding, Source, SourceError, WatchOptions};
 
 /// Watches tables of a SQLite database that any program writes, once they are
 /// [installed](super::install).
 pub struct SqliteFile {
     config: SqliteFileConfig,
     topics: TopicSet,
+    documents: Arc<FileDocuments>,
     /// The changelog row from which on an acknowledgement is worth another pruning.
     prune_due: AtomicI64,
 }
@@ -35,7 +37,8 @@ impl SqliteFile {
     /// [`SourceError::Unsupported`] when the name or a table's cannot be part of a topic.
     pub fn new(config: SqliteFileConfig) -> Result<Self, SourceError> {
         let topics = topics(&config)?;
-        Ok(Self { config, topics, prune_due: AtomicI64::new(1) })
+        let documents = Arc::new(FileDocuments::new(config.clone()));
+        Ok(Self { config, topics, documents, prune_due: AtomicI64::new(1) })
     }
 
     /// Opens a stream of changes, eagerly, as [`Source::watch`] says. Every event has both images
@@ -115,6 +118,11 @@ impl Source for SqliteFile {
                 tracing::debug!(%error, "changelog not pruned");
             }
         });
+    }
+
+    fn documents(&self) -> Option<Arc<dyn Documents>> {
+        let documents: Arc<dyn Documents> = Arc::clone(&self.documents) as _;
+        Some(documents)
     }
 
     async fn probe(&self) -> Result<(), SourceError> {

@@ -1,5 +1,6 @@
 //! Tables of somebody else's, as other programs write them and as somebody watches them.
 
+mod documents;
 mod events;
 mod installing;
 mod random;

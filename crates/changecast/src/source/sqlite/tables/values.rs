@@ -3,8 +3,6 @@
 //! Any program may have written what is read here: what cannot be read is said to be unreadable,
 //! never guessed.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -57,8 +55,7 @@ fn value(literal: &str) -> Option<Value> {
         b't' => quote(&String::from_utf8_lossy(&bytes(literal.get(1..)?)?)),
         b'X' => {
             let hex = literal.strip_prefix("X'")?.strip_suffix('\'')?;
-            let base64 = STANDARD.encode(bytes(hex)?);
-            format!(r#"{{"$binary":{{"base64":"{base64}","subType":"00"}}}}"#)
+            blob(&bytes(hex)?)
         }
         b'N' => return (literal == "NULL").then(|| Value::Json("null".into())),
         _ => number(literal)?,
@@ -67,28 +64,38 @@ fn value(literal: &str) -> Option<Value> {
 }
 
 fn number(literal: &str) -> Option<String> {
-    const EXACT_MAX: u64 = 1 << 53;
-    if let Ok(integer) = literal.parse::<i64>() {
-        return Some(if integer.unsigned_abs() <= EXACT_MAX {
-            integer.to_string()
-        } else {
-            format!(r#"{{"$numberLong":"{integer}"}}"#)
-        });
+    if let Ok(number) = literal.parse() {
+        return Some(integer(number));
     }
     let looks_so =
         literal.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
             || literal.trim_start_matches('-') == "Inf";
-    let real: f64 = literal.parse().ok().filter(|_| looks_so)?;
-    let mut text = String::new();
-    match real {
-        real if real.is_nan() => text.push_str(r#"{"$numberDouble":"NaN"}"#),
-        real if real.is_infinite() => {
-            let sign = if real < 0.0 { "-" } else { "" };
-            write!(text, r#"{{"$numberDouble":"{sign}Infinity"}}"#).ok()?;
-        }
-        real => text = serde_json::to_string(&real).ok()?,
+    literal.parse().ok().filter(|_| looks_so).map(real)
+}
+
+/// An integer that a browser would round is spelled out.
+pub(super) fn integer(number: i64) -> String {
+    const EXACT_MAX: u64 = 1 << 53;
+    if number.unsigned_abs() <= EXACT_MAX {
+        number.to_string()
+    } else {
+        format!(r#"{{"$numberLong":"{number}"}}"#)
     }
-    Some(text)
+}
+
+pub(super) fn real(number: f64) -> String {
+    match number {
+        number if number.is_nan() => r#"{"$numberDouble":"NaN"}"#.into(),
+        number if number.is_infinite() => {
+            let sign = if number < 0.0 { "-" } else { "" };
+            format!(r#"{{"$numberDouble":"{sign}Infinity"}}"#)
+        }
+        number => serde_json::to_string(&number).expect("a finite number is JSON"),
+    }
+}
+
+pub(super) fn blob(bytes: &[u8]) -> String {
+    format!(r#"{{"$binary":{{"base64":"{}","subType":"00"}}}}"#, STANDARD.encode(bytes))
 }
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
