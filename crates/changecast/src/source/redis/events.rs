@@ -118,7 +118,7 @@ impl Parts<'_> {
 }
 
 /// The fields of an entry as an object.
-fn document_of(entry: &Entry) -> (String, u64) {
+pub(super) fn document_of(entry: &Entry) -> (String, u64) {
     let mut replacements = 0;
     let mut members: Vec<(String, Vec<&[u8]>)> = Vec::with_capacity(entry.fields.len());
     let mut known: HashMap<String, usize> = HashMap::new();

@@ -14,6 +14,7 @@ mod config;
 mod documents;
 mod errors;
 mod events;
+mod list;
 mod live;
 mod position;
 mod reply;
@@ -54,7 +55,7 @@ impl RedisSource {
     pub fn new(config: RedisConfig, telemetry: Arc<Telemetry>) -> Result<Self, SourceError> {
         let topics = topics(&config)?;
         let server = Server::new(&config)?;
-        let keys = Keys::new(server.clone());
+        let keys = Keys::new(server.clone(), config.watched.clone());
         Ok(Self { config, server, topics, keys, telemetry })
     }
 
