@@ -152,6 +152,20 @@ async fn s0_09_a_configuration_that_makes_no_sense_ends_with_3() {
 }
 
 #[tokio::test]
+async fn s3_06_an_address_without_a_database_is_refused_in_a_sentence() {
+    for (address, example) in [
+        ("mongodb://localhost", "mongodb://localhost/shop"),
+        ("mongodb://localhost/?collection=orders", "mongodb://localhost/shop"),
+        ("postgres://localhost", "postgres://localhost/shop"),
+        ("sqlite://", "sqlite:///path/to/app.db"),
+    ] {
+        let outcome = run(&["--source", address]).await;
+        assert_eq!(outcome.code, Some(3), "{address}: {outcome:?}");
+        assert!(outcome.one_line().contains(example), "{address}: {}", outcome.stderr);
+    }
+}
+
+#[tokio::test]
 async fn s0_02_a_password_in_a_wrong_uri_is_not_repeated() {
     for uri in [
         "mongodb://user:sesame@",

@@ -3,7 +3,9 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{NdjsonClient, SseClient, Subscriber, TestServer, WsClient};
+use crate::support::{
+    NdjsonClient, RedisServer, SqliteDatabase, SseClient, Subscriber, TestServer, WsClient, soon,
+};
 
 /// A port that nobody listens on.
 const NOBODY: &str = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200";
@@ -56,6 +58,41 @@ async fn s0_13_s0_29_without_its_database_it_serves_at_once_and_says_what_is_wro
     assert_eq!(source["topics"], json!(["shop.orders"]), "{sources}");
     assert_eq!((&source["position"], &source["documents"]), (&Value::Null, &json!("off")));
     assert!(source["error"].is_string(), "{sources}");
+}
+
+#[tokio::test]
+async fn s3_13_each_source_is_probed_by_itself_and_said_with_its_latency() {
+    let redis = RedisServer::start().await;
+    let database = SqliteDatabase::new("CREATE TABLE t (x)");
+    database.install(&["t"]).await;
+    let of_redis = format!("{}?name=stream&stream=orders", redis.url());
+    let of_file = database.source("?name=file");
+    let arguments = ["--source", &of_redis, &of_file, "--source", "mongodb://127.0.0.1:1/shop"];
+    let server = TestServer::start_unready(&arguments, &[]).await;
+    let live = async {
+        let status = |sources: &Value, name: &str| {
+            let sources = sources["sources"].as_array().expect("a list");
+            sources.iter().find(|source| source["name"] == name).expect(name)["state"].clone()
+        };
+        loop {
+            let sources = server.get_json("/sources").await;
+            if status(&sources, "stream") == "live" && status(&sources, "file") == "live" {
+                break;
+            }
+        }
+    };
+    soon("two of three", live).await;
+    let response = server.get("/readyz").await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let ready: Value = response.json().await.expect("JSON, whatever fails");
+    let probes: Vec<_> = ready["sources"].as_array().expect("a list").iter().collect();
+    assert_eq!(probes.len(), 3, "{ready}");
+    for source in probes {
+        let expected = if source["name"] == "shop" { "failing" } else { "ok" };
+        assert_eq!(source["probe"]["status"], expected, "{ready}");
+        assert!(source["probe"]["latency_ms"].is_number(), "{ready}");
+    }
+    assert_eq!(server.get("/healthz").await.status(), StatusCode::OK, "it lives all the same");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod cluster;
 mod documents;
 mod entries;
 mod failover;
+mod lists;
 mod live;
 mod losses;
 mod outages;

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::config::SqliteFileConfig;
 use super::decode::is_wanted;
-use super::install;
+use super::schema;
 use crate::limits;
 use crate::source::{Documents, DocumentsError, ListPage, Listed, SourceError, Write, Written};
 
@@ -49,7 +49,7 @@ impl FileDocuments {
         let _permit = waiting.await.map_err(busy)?;
         let config = self.config.clone();
         let working = spawn_blocking(move || {
-            let mut connection = install::open(&config.path).map_err(unavailable)?;
+            let mut connection = schema::open(&config.path).map_err(unavailable)?;
             work(&mut connection, &config)
         });
         working.await.map_err(|error| DocumentsError::Unavailable(error.to_string()))?
@@ -88,8 +88,8 @@ fn check_watched(
     config: &SqliteFileConfig,
     table: &str,
 ) -> Result<(), DocumentsError> {
-    let is_installed = install::is_there(connection).map_err(unavailable)?
-        && install::layouts(connection)
+    let is_installed = schema::is_there(connection).map_err(unavailable)?
+        && schema::layouts(connection)
             .map_err(explain)?
             .iter()
             .any(|layout| layout.collection == table);
