@@ -101,7 +101,11 @@ async fn g2_g5_a_list_waits_for_what_was_told_and_nobody_sees_yet() {
     assert!(seen < Some(count), "{seen:?} of {count} are told before they can be seen");
     let all = path(&database, "items");
     let release = async {
-        database.ask("SELECT count(*) FROM items").await;
+        // Not before the list has asked what it can see, or has been read without asking.
+        let asked = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+             AND (query LIKE '%pg_current_snapshot%' OR query LIKE '%LATERAL%')";
+        until("a list that looks", async || database.ask(asked).await.as_deref() != Some("0"))
+            .await;
         database.run("ALTER SYSTEM RESET synchronous_standby_names").await;
         database.run("SELECT pg_reload_conf()").await;
     };
