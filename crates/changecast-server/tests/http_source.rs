@@ -130,7 +130,8 @@ fn status(line: &str, headers: &str) -> String {
 
 async fn watched(source: &str) -> (TestServer, SseClient) {
     let server = TestServer::start_unready(&["--source", source], &[]).await;
-    let mut client = SseClient::follow(&server, "").await;
+    // The first value may be there before anybody follows.
+    let mut client = SseClient::follow(&server, "since=earliest").await;
     client.hello().await;
     (server, client)
 }
