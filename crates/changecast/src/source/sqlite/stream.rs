@@ -18,7 +18,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::events::{Encoder, Event, Row};
-use super::position::Place;
+use super::position::{Place, Positions};
 use super::{failure, schema};
 use crate::limits;
 use crate::model::{Change, Position};
@@ -106,7 +106,9 @@ pub(super) fn follow<D: Decode>(
     let decoder = decoder(place.identity.clone());
     let batch_size = options.batch_size.map_or(limits::BATCH_CHANGES_MAX, |count| count as usize);
     let batch_size = batch_size.clamp(1, limits::BATCH_CHANGES_MAX);
-    let watcher = Watcher { connection, changelog, decoder, place, batch_size, wake, sender };
+    let positions = Positions::new(&place.identity);
+    let watcher =
+        Watcher { connection, changelog, decoder, place, positions, batch_size, wake, sender };
     thread::Builder::new()
         .name("sqlite-watch".into())
         .spawn(move || watcher.run())
@@ -199,6 +201,7 @@ struct Watcher<D> {
     changelog: &'static Changelog,
     decoder: D,
     place: Place,
+    positions: Positions,
     /// How many rows are read at once.
     batch_size: usize,
     wake: Arc<Wake>,
@@ -275,7 +278,7 @@ impl<D: Decode> Watcher<D> {
             self.place.id = row.id;
             self.place.time = Some(row.time);
             let change = self.decoder.change(&self.connection, row)?;
-            let position = Some(self.place.to_position());
+            let position = Some(self.positions.after(row.id, row.time));
             if !self.sender.send_blocking(Ok(Delivery { change, position })) {
                 return Ok(false);
             }
