@@ -152,8 +152,8 @@ pub const POSTGRES_STATUS_EVERY: Duration = Duration::from_secs(1);
 /// How long PostgreSQL may be silent: it asks every 15 s whether we are there.
 pub const POSTGRES_SILENCE_MAX: Duration = Duration::from_secs(45);
 
-/// How often a quiet stream looks whether something else wants to be done.
-pub const POSTGRES_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often PostgreSQL is asked how far it has come, while somebody waits for it to come so far.
+pub const POSTGRES_ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// Transactions that were told and that a list makes sure of: each session has one that is committed
 /// and not to be seen yet, and few servers have more sessions.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::SourceError;
@@ -35,11 +35,28 @@ pub struct DeliverySender {
     /// A permit for each byte that may wait.
     bytes: Arc<Semaphore>,
     closed: CancellationToken,
-    /// How often the reader has asked whether there is something now, …
-    asked: Arc<AtomicU64>,
+    /// What the reader has asked, …
+    questions: Arc<Questions>,
     /// … and the last of its questions that has been answered.
     answered: AtomicU64,
     runtime: Handle,
+}
+
+/// How often the reader has asked whether there is something now.
+#[derive(Default)]
+pub(super) struct Questions {
+    count: AtomicU64,
+    /// Wakes a driver that waits for the next one.
+    asked: Notify,
+}
+
+impl Questions {
+    /// Asks once more; the question's number.
+    pub(super) fn ask(&self) -> u64 {
+        let number = self.count.fetch_add(1, Ordering::AcqRel) + 1;
+        self.asked.notify_one();
+        number
+    }
 }
 
 /// What waits for the reader.
@@ -51,25 +68,30 @@ pub(super) enum Queued {
 }
 
 impl DeliverySender {
-    /// The end of a queue from which the stream reads: how often its reader has asked whether there
-    /// is something now is in `asked`, and `closed` ends it.
+    /// The end of a queue from which the stream reads: its reader asks `questions`, and `closed`
+    /// ends it.
     pub(super) fn new(
         closed: CancellationToken,
-        asked: Arc<AtomicU64>,
+        questions: Arc<Questions>,
     ) -> (Self, mpsc::Receiver<Queued>) {
         let (deliveries, queue) = mpsc::channel(limits::DELIVERIES_MAX);
         let bytes = Arc::new(Semaphore::new(limits::DELIVERIES_BYTES_MAX));
         let (answered, runtime) = (AtomicU64::new(0), Handle::current());
-        (Self { deliveries, bytes, closed, asked, answered, runtime }, queue)
+        (Self { deliveries, bytes, closed, questions, answered, runtime }, queue)
     }
 
     /// Hands over a delivery or the error that ends the stream; waits while the reader is behind.
     ///
     /// Returns whether anybody still listens.
     pub async fn send(&self, delivery: Result<Delivery, SourceError>) -> bool {
+        if self.is_closed() {
+            return false;
+        }
         let weight = delivery.as_ref().map_or(0, Delivery::weight);
         let share = u32::try_from(weight.min(limits::DELIVERIES_BYTES_MAX)).unwrap_or(u32::MAX);
+        // Mostly there is room: then the end need not be waited for, which costs more than the rest.
         let bytes = tokio::select! {
+            biased;
             bytes = Arc::clone(&self.bytes).acquire_many_owned(share) => bytes.ok(),
             () = self.closed.cancelled() => return false,
         };
@@ -98,8 +120,14 @@ impl DeliverySender {
     /// asked.
     #[must_use]
     pub fn question(&self) -> Option<u64> {
-        let asked = self.asked.load(Ordering::Acquire);
+        let asked = self.questions.count.load(Ordering::Acquire);
         (asked > self.answered.load(Ordering::Acquire)).then_some(asked)
+    }
+
+    /// Completes once the reader has asked again, perhaps once more than it has: whoever waits has
+    /// to look at [`question`](Self::question) then, as before it waits.
+    pub async fn asked(&self) {
+        self.questions.asked.notified().await;
     }
 
     /// Answers the reader's questions up to this one: asked since, the database had nothing. To be
@@ -119,6 +147,7 @@ impl DeliverySender {
 
     async fn queue(&self, queued: Queued) -> bool {
         tokio::select! {
+            biased;
             sent = self.deliveries.send(queued) => sent.is_ok(),
             () = self.closed.cancelled() => false,
         }

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
@@ -15,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use super::SourceError;
-use super::delivery::{Delivery, DeliverySender, Queued};
+use super::delivery::{Delivery, DeliverySender, Questions, Queued};
 use crate::model::{Change, Position};
 
 /// Changes in their database's commit order.
@@ -104,8 +103,8 @@ pub struct ChangeStream {
     until_closed: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Whether the driver has said its last.
     is_over: bool,
-    /// How often the reader has asked whether there is something now.
-    asked: Arc<AtomicU64>,
+    /// What the reader has asked.
+    questions: Arc<Questions>,
     _ends_the_driver: DropGuard,
 }
 
@@ -121,8 +120,8 @@ impl ChangeStream {
     #[must_use]
     pub fn new(position: Option<Position>) -> (DeliverySender, Self) {
         let closed = CancellationToken::new();
-        let asked = Arc::new(AtomicU64::new(0));
-        let (sender, deliveries) = DeliverySender::new(closed.clone(), Arc::clone(&asked));
+        let questions = Arc::new(Questions::default());
+        let (sender, deliveries) = DeliverySender::new(closed.clone(), Arc::clone(&questions));
         let stream = Self {
             deliveries,
             position,
@@ -130,7 +129,7 @@ impl ChangeStream {
             _ends_the_driver: closed.clone().drop_guard(),
             closed,
             is_over: false,
-            asked,
+            questions,
         };
         (sender, stream)
     }
@@ -157,7 +156,7 @@ impl ChangeStream {
                 return Ok(Some(change));
             }
         }
-        let question = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        let question = self.questions.ask();
         loop {
             match std::future::poll_fn(|context| self.poll_queued(context)).await {
                 None => return Ok(None),

@@ -39,11 +39,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use postgres_protocol::escape::escape_literal;
+use tokio::sync::Notify;
 
 use self::catalog::{Catalog, Control};
 use self::dial::dial;
 use self::documents::PostgresDocuments;
-use self::position::lsn_text;
+use self::position::{Positions, lsn_text};
 use self::prepare::{Preparation, Prepared};
 use self::session::Session;
 use self::stream::{Clock, Follower};
@@ -68,6 +69,8 @@ struct Durable {
     /// The cluster that this is about.
     system: String,
     lsn: AtomicU64,
+    /// Wakes the stream's task, if it may say so.
+    moved: Notify,
 }
 
 impl PostgresSource {
@@ -109,14 +112,15 @@ impl PostgresSource {
         self.control.told.begin(&identity);
         let (sender, stream) = ChangeStream::new(Some(place.to_position(&identity)));
         let system = identity.system.clone();
-        let durable = Arc::new(Durable { system, lsn: AtomicU64::new(place.lsn) });
+        let durable =
+            Arc::new(Durable { system, lsn: AtomicU64::new(place.lsn), moved: Notify::new() });
         *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&durable);
         let follower = Follower {
             session,
             control: Arc::clone(&self.control),
             catalog: Catalog::new(Arc::clone(&self.control)),
             tables: HashMap::new(),
-            identity,
+            positions: Positions::new(identity),
             place,
             durable,
             clock: Clock::new(place.lsn),
@@ -152,6 +156,7 @@ impl Source for PostgresSource {
             && identity.system == durable.system
         {
             durable.lsn.fetch_max(place.lsn, Ordering::AcqRel);
+            durable.moved.notify_one();
         }
     }
 

@@ -5,6 +5,8 @@
 //! `"commit":"0/16B3800","ordinal":12` stand beside it: of the transaction with that commit, the
 //! first twelve changes are covered, too; the server sends them again, and they are left out here.
 
+use std::io::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use super::errors::lost;
@@ -62,6 +64,47 @@ impl Place {
             ordinal: is_inside.then_some(self.ordinal),
         };
         Position::new(serde_json::to_string(&stored).expect("a position is JSON"))
+    }
+}
+
+/// Writes the positions of one history, as [`Place::to_position`] does, for each change of a
+/// transaction but what differs from the one before: its ordinal.
+pub(super) struct Positions {
+    identity: Identity,
+    /// The place that was written last, …
+    last: Place,
+    /// … and its text up to the ordinal, or else up to the end.
+    head: Vec<u8>,
+}
+
+impl Positions {
+    pub(super) fn new(identity: Identity) -> Self {
+        let mut positions = Self { identity, last: Place::default(), head: Vec::new() };
+        positions.begin(Place::default());
+        positions
+    }
+
+    pub(super) fn at(&mut self, place: Place) -> Position {
+        if (place.lsn, place.commit) != (self.last.lsn, self.last.commit) {
+            self.begin(place);
+        }
+        let digits = place.ordinal.checked_ilog10().unwrap_or(0) as usize + 1;
+        let mut text = Vec::with_capacity(self.head.len() + digits + 1);
+        text.extend_from_slice(&self.head);
+        if place.commit != 0 {
+            write!(text, "{}", place.ordinal).expect("memory takes what is written");
+        }
+        text.push(b'}');
+        Position::new(text)
+    }
+
+    fn begin(&mut self, place: Place) {
+        let first = Place { ordinal: 0, ..place }.to_position(&self.identity);
+        let text = first.as_bytes();
+        let text = text.strip_suffix(b"}").unwrap_or(text);
+        let text = if place.commit == 0 { text } else { text.strip_suffix(b"0").unwrap_or(text) };
+        self.last = place;
+        self.head = text.to_vec();
     }
 }
 

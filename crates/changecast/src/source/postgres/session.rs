@@ -6,7 +6,7 @@
 //!
 //! | invariant | what it buys |
 //! |---|---|
-//! | a message is taken as a whole or stays in the buffer | a dropped `next` loses nothing |
+//! | a message is taken as a whole or stays in the buffer | a dropped `receive` loses nothing |
 //! | only the caller says what is acknowledged | the server forgets nothing that is not durable |
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -210,14 +210,13 @@ impl Session {
         starting.await.unwrap_or_else(|_| Err(Failure::Broken("no answer".into())))
     }
 
-    /// The next message of the stream. Safe to drop.
-    pub(super) async fn next(&mut self) -> Result<Streamed, Failure> {
-        loop {
-            let mut frame = self.frame().await?;
+    /// The next message of the stream, if all of it has come.
+    pub(super) fn next_received(&mut self) -> Result<Option<Streamed>, Failure> {
+        while let Some(mut frame) = take_frame(&mut self.buffer)? {
             match frame.tag {
                 b'd' => {
                     if let Some(streamed) = read_streamed(&mut frame.body)? {
-                        return Ok(streamed);
+                        return Ok(Some(streamed));
                     }
                 }
                 b'E' => return Err(server_error(&frame.body)),
@@ -226,6 +225,16 @@ impl Session {
                 }
                 _ => {}
             }
+        }
+        Ok(None)
+    }
+
+    /// Waits until more has come. Safe to drop: what has come stays in the buffer.
+    pub(super) async fn receive(&mut self) -> Result<(), Failure> {
+        self.buffer.reserve(READ_BYTES);
+        match self.socket.read_buf(&mut self.buffer).await? {
+            0 => Err(Failure::Broken("the server closed it".into())),
+            _ => Ok(()),
         }
     }
 
@@ -255,10 +264,7 @@ impl Session {
             if let Some(frame) = take_frame(&mut self.buffer)? {
                 return Ok(frame);
             }
-            self.buffer.reserve(READ_BYTES);
-            if self.socket.read_buf(&mut self.buffer).await? == 0 {
-                return Err(Failure::Broken("the server closed it".into()));
-            }
+            self.receive().await?;
         }
     }
 }

@@ -8,17 +8,18 @@
 //! | the server hears of us while a reader is slow | it does not give us up |
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Durable;
 use super::catalog::{Catalog, Control};
 use super::decode::{Message, decode};
 use super::errors::{Failure, explain, is_without_publication};
-use super::position::{Identity, Place};
+use super::position::{Place, Positions};
 use super::session::{EPOCH_MICROS, Session, Streamed};
 use super::table::{Encoded, Stamp, Table};
 use crate::limits;
@@ -33,7 +34,7 @@ pub(super) struct Follower {
     pub(super) catalog: Catalog,
     /// By their ids; none is not watched.
     pub(super) tables: HashMap<u32, Option<Table>>,
-    pub(super) identity: Identity,
+    pub(super) positions: Positions,
     pub(super) place: Place,
     pub(super) durable: Arc<Durable>,
     pub(super) clock: Clock,
@@ -46,8 +47,16 @@ pub(super) struct Clock {
     acknowledged: u64,
     next_status: Instant,
     heard: Instant,
-    /// The reader's question, and up to where the server had written when it was asked.
-    question: Option<(u64, u64)>,
+    question: Option<Question>,
+}
+
+/// The reader has asked whether there is something now.
+struct Question {
+    number: u64,
+    /// Up to where the server had written by then.
+    target: u64,
+    /// When the server is asked again how far it has come.
+    again: Instant,
 }
 
 impl Clock {
@@ -95,28 +104,56 @@ impl Follower {
 
     async fn follow(&mut self, sender: &DeliverySender) -> Result<(), End> {
         loop {
-            let due = self.due();
-            match timeout_at(due, self.session.next()).await {
-                Ok(Ok(streamed)) => {
-                    self.clock.heard = Instant::now();
-                    self.take(streamed, sender).await?;
-                }
-                Ok(Err(failure)) => {
-                    if is_without_publication(&failure) {
-                        self.control.is_slot_stuck.store(true, Ordering::Release);
-                    }
-                    return Err(self.explain(failure).into());
-                }
-                Err(_) => self.check_silence()?,
+            // What has come already needs neither a clock nor a timer.
+            while let Some(streamed) = self.next_received()? {
+                self.take(streamed, sender).await?;
             }
             self.note_question(sender).await?;
             self.report(false).await?;
+            self.wait(sender).await?;
         }
+    }
+
+    fn next_received(&mut self) -> Result<Option<Streamed>, SourceError> {
+        self.session.next_received().map_err(|failure| {
+            if is_without_publication(&failure) {
+                self.control.is_slot_stuck.store(true, Ordering::Release);
+            }
+            self.explain(failure)
+        })
+    }
+
+    /// Until there is something to do: a quiet stream costs nothing.
+    async fn wait(&mut self, sender: &DeliverySender) -> Result<(), SourceError> {
+        let due = self.due();
+        let has_news = self.has_news();
+        let is_asked = self.clock.question.is_some();
+        tokio::select! {
+            biased;
+            received = self.session.receive() => {
+                received.map_err(|failure| self.explain(failure))?;
+                self.clock.heard = Instant::now();
+            }
+            // What is news already waits for its time.
+            () = self.durable.moved.notified(), if !has_news => {}
+            // The next question waits for the answer to this one.
+            () = sender.asked(), if !is_asked => {}
+            () = sleep_until(due) => self.check_silence()?,
+        }
+        Ok(())
     }
 
     /// How long nothing need be done but to listen.
     fn due(&self) -> Instant {
-        Instant::now() + limits::POSTGRES_LOOK_EVERY
+        let silence = self.clock.heard + limits::POSTGRES_SILENCE_MAX;
+        let status = self.has_news().then_some(self.clock.next_status);
+        let again = self.clock.question.as_ref().map(|question| question.again);
+        [status, again].into_iter().flatten().fold(silence, Instant::min)
+    }
+
+    /// Whether more is durable than the server has been told.
+    fn has_news(&self) -> bool {
+        self.durable.lsn.load(Ordering::Acquire) > self.clock.acknowledged
     }
 
     /// The server asks now and then whether we are there: if it does not, it is not there.
@@ -148,22 +185,27 @@ impl Follower {
     // ── The reader's questions ─────────────────────────────────────────────────────────────────
 
     /// A reader who asks whether there is something now has to wait for all that the server has
-    /// written by then.
+    /// written by then. The server says how far it has come when it is asked.
     async fn note_question(&mut self, sender: &DeliverySender) -> Result<(), SourceError> {
         if self.clock.question.is_none()
-            && let Some(question) = sender.question()
+            && let Some(number) = sender.question()
         {
-            self.clock.question = Some((question, self.control.flushed().await?));
+            let target = self.control.flushed().await?;
+            self.clock.question = Some(Question { number, target, again: Instant::now() });
         }
-        if self.clock.question.is_some() {
+        if let Some(question) = &mut self.clock.question
+            && question.again <= Instant::now()
+        {
+            question.again = Instant::now() + limits::POSTGRES_ASK_EVERY;
             self.report(true).await?;
         }
         Ok(())
     }
 
     async fn answer(&mut self, wal_end: u64, sender: &DeliverySender) {
-        if let Some((question, _)) = self.clock.question.take_if(|(_, target)| *target <= wal_end) {
-            sender.answer_nothing(question).await;
+        let answered = self.clock.question.take_if(|question| question.target <= wal_end);
+        if let Some(question) = answered {
+            sender.answer_nothing(question.number).await;
         }
     }
 
@@ -289,19 +331,20 @@ impl Follower {
         place: Place,
         sender: &DeliverySender,
     ) -> Result<(), End> {
-        let position = Some(place.to_position(&self.identity));
-        let sending = sender.send(Ok(Delivery { change, position }));
-        tokio::pin!(sending);
-        loop {
-            let status_due = Instant::now() + limits::POSTGRES_STATUS_EVERY;
+        let position = Some(self.positions.at(place));
+        let mut sending = std::pin::pin!(sender.send(Ok(Delivery { change, position })));
+        // Mostly there is room, and nothing to be timed.
+        let mut is_heard = sending.as_mut().now_or_never();
+        while is_heard.is_none() {
             tokio::select! {
                 biased;
-                is_heard = &mut sending => {
-                    return if is_heard { Ok(()) } else { Err(End::Unheard) };
-                }
-                () = sleep_until(status_due) => self.report(true).await?,
+                heard = &mut sending => is_heard = Some(heard),
+                () = sleep(limits::POSTGRES_STATUS_EVERY) => self.report(true).await?,
             }
+            // Nobody has listened to the server meanwhile.
+            self.clock.heard = Instant::now();
         }
+        if is_heard == Some(true) { Ok(()) } else { Err(End::Unheard) }
     }
 }
 
@@ -317,12 +360,10 @@ impl Transaction {
     /// Writes where the change stands in the transaction, as its event's end.
     fn finish(&mut self, encoded: Encoded, is_last: bool) -> Change {
         let Encoded { topic, op, key, mut event, .. } = encoded;
-        let mut end = String::with_capacity(64);
         let (xid, index) = (self.xid, self.index);
-        write!(end, r#","txn":{{"id":{xid},"index":{index},"last":{is_last}}}}}"#)
-            .expect("a string takes what is written");
+        write!(event, r#","txn":{{"id":{xid},"index":{index},"last":{is_last}}}}}"#)
+            .expect("memory takes what is written");
         self.index += 1;
-        event.extend_from_slice(end.as_bytes());
         Change { topic, op, key, event: event.into() }
     }
 }

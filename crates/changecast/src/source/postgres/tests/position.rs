@@ -1,7 +1,9 @@
 //! Positions, as they are stored.
 
 use crate::model::Position;
-use crate::source::postgres::position::{Identity, Place, lsn_text, parse_lsn, read};
+use proptest::prelude::*;
+
+use crate::source::postgres::position::{Identity, Place, Positions, lsn_text, parse_lsn, read};
 
 fn identity() -> Identity {
     Identity { system: "7301".into(), timeline: 2 }
@@ -16,6 +18,21 @@ fn a_position_comes_back_and_its_text_stays_readable_to_later_versions() {
     for place in [whole, part] {
         let found = read(&place.to_position(&identity())).expect("a position");
         assert_eq!(found, (identity(), place));
+    }
+}
+
+proptest! {
+    /// Whatever place comes after whatever other.
+    #[test]
+    fn positions_written_in_a_row_are_those_written_alone(
+        places in prop::collection::vec((0..3_u64, 0..3_u64, any::<u16>()), 1..20),
+    ) {
+        let mut positions = Positions::new(identity());
+        for (lsn, commit, ordinal) in places {
+            let ordinal = if commit == 0 { 0 } else { u64::from(ordinal) };
+            let place = Place { lsn, commit, ordinal };
+            prop_assert_eq!(positions.at(place), place.to_position(&identity()));
+        }
     }
 }
 
