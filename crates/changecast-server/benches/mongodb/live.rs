@@ -1,64 +1,59 @@
-//! How fast MongoDB's inserts reach subscribers, beside what the driver's own loop does.
-//!
-//! Run with `scripts/bench mongodb`. Prints, for each number of subscribers, the inserts carried
-//! per second and the latency from just before the insert to the subscriber's read; and the same
-//! for a bare `watch` loop over the driver in this process, in the same run.
+//! Changes as they happen, to one and to many subscribers.
 
-mod server;
-
-use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use mongodb::bson::{Document, RawDocumentBuf, doc};
-use mongodb::{Client, Collection};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use mongodb::bson::{Document, RawDocumentBuf};
+use mongodb::{Collection, Database};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use server::Server;
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use super::document;
+use super::server::{Result, Server, head, tell_ratio};
 
 const INSERTS: u64 = 50_000;
 const INSERTS_PER_CALL: u64 = 500;
 const PACED: u64 = 1_000;
 const PACE: Duration = Duration::from_millis(10);
 const SUBSCRIBERS: [usize; 2] = [1, 100];
+
+/// What of the driver's own loop has to reach one subscriber.
+const GOAL_RATIO: f64 = 0.5;
+
 /// What a change has and nothing else in the stream has.
 const MARK: &[u8] = b"@@";
 
-fn main() -> Result<()> {
-    let uri = std::env::var("CHANGECAST_TEST_MONGO")
-        .map_err(|_| "CHANGECAST_TEST_MONGO is not set: run scripts/bench mongodb")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(bench(&uri))
-}
-
-async fn bench(uri: &str) -> Result<()> {
-    let client = Client::with_uri_str(uri).await?;
-    let database = client.database(&format!("bench_{}", std::process::id()));
-    let mut out = std::io::stdout();
+pub(super) async fn bench(uri: &str, database: &Database) -> Result<()> {
+    head(&format!(
+        "MongoDB, {INSERTS} inserts of 200 bytes, {INSERTS_PER_CALL} a call; then {PACED} single ones, one every {PACE:?}"
+    ))?;
     writeln!(
-        out,
-        "{INSERTS} inserts of 200 bytes, {INSERTS_PER_CALL} a call; then {PACED} single ones, one every {PACE:?}\n"
+        std::io::stdout(),
+        "  {:<34}{:>12}  {:>8}{:>10}{:>10}",
+        "",
+        "inserts",
+        "ratio",
+        "p50 ms",
+        "p99 ms"
     )?;
-    writeln!(out, "{:<28}{:>14}{:>8}{:>10}{:>10}", "", "inserts/s", "ratio", "p50 ms", "p99 ms")?;
     let base = raw_loop(&database.collection("raw")).await?;
     report("the driver's own loop", &base, &base)?;
+    let mut ratios = Vec::new();
     for count in SUBSCRIBERS {
         let name = format!("items{count}");
         let data = tempfile::tempdir()?;
         let namespace = format!("{}.{name}", database.name());
-        let server = Server::start(data.path(), &["--mongo", uri, "--ns", &namespace])?;
+        let arguments = ["--mongo", uri, "--ns", &namespace];
+        let server = Server::start_positioned(data.path(), &arguments)?;
         let figures = carried(&server, &database.collection(&name), count).await?;
         report(&format!("changecast, {count} subscribers"), &figures, &base)?;
+        ratios.push(figures.per_second / base.per_second);
     }
-    database.drop().await?;
-    Ok(())
+    tell_ratio("of the driver's own loop", ratios.first().copied().unwrap_or(0.0), Some(GOAL_RATIO))
 }
 
 struct Figures {
@@ -70,7 +65,7 @@ struct Figures {
 fn report(what: &str, figures: &Figures, base: &Figures) -> Result<()> {
     writeln!(
         std::io::stdout(),
-        "{what:<28}{:>14.0}{:>8.2}{:>10.2}{:>10.2}",
+        "  {what:<34}{:>12.0}/s{:>8.2}{:>10.2}{:>10.2}",
         figures.per_second,
         figures.per_second / base.per_second,
         figures.p50.as_secs_f64() * 1e3,
@@ -104,7 +99,9 @@ async fn carried(
     for _ in 0..count {
         let seen = Arc::new(AtomicU64::new(0));
         counters.push(Arc::clone(&seen));
-        let mut stream = subscribe(server.port).await?;
+        let stream = server.subscribe("")?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream)?;
         let sender = sender.clone();
         tokio::spawn(async move {
             let (mut buffer, mut carry) = (vec![0; 64 << 10], Vec::new());
@@ -114,22 +111,6 @@ async fn carried(
         });
     }
     measure(collection, &counters, stamps).await
-}
-
-/// Connects and reads up to the `hello`, with the source positioned.
-async fn subscribe(port: u16) -> Result<TcpStream> {
-    loop {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
-        let mut head = Vec::new();
-        while !head.windows(11).any(|window| window == b"\"waiting\":[") {
-            stream.read_buf(&mut head).await?;
-        }
-        if head.windows(12).any(|window| window == b"\"waiting\":[]") {
-            return Ok(stream);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Counts the changes in `bytes` and sends on the time that has passed since each was stamped.
@@ -200,11 +181,7 @@ async fn all_have(counters: &[Arc<AtomicU64>], expected: u64) -> Result<()> {
     }
 }
 
-fn document() -> Document {
-    doc! { "at": format!("@@{:019}@@", nanos()), "customer": "Ada Lovelace", "item": "analytical engine", "quantity": 1, "price": 12_500.50, "status": "new", "note": "x".repeat(60) }
-}
-
-fn nanos() -> u64 {
+pub(super) fn nanos() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     u64::try_from(now.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }
