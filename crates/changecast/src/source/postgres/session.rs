@@ -1,4 +1,4 @@
-//! A replication connection: log in, ask, stream, acknowledge.
+//! A replication connection: ask, stream, acknowledge; `login` opens it.
 //!
 //! The published drivers have no mode for it that fits: `tokio-postgres` none, others bring a
 //! second TLS stack or answer keepalives out of our sight. The protocol is small. This module
@@ -9,40 +9,21 @@
 //! | a message is taken as a whole or stays in the buffer | a dropped `receive` loses nothing |
 //! | only the caller says what is acknowledged | the server forgets nothing that is not durable |
 
+mod login;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{self, ChannelBinding, ScramSha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::config::PostgresConfig;
 use super::dial::Socket;
-use super::errors::{Failure, operator};
+use super::errors::Failure;
 use crate::limits;
-use crate::source::SourceError;
-
-/// Version 3.0 of the protocol.
-const PROTOCOL: i32 = 196_608;
 
 /// Bytes read from the socket at once.
 const READ_BYTES: usize = 128 << 10;
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's clock begins.
 pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
-
-/// How values are written, whatever the server's and the role's settings are; and that the server
-/// asks now and then whether we are there, which tells us that it is.
-const PARAMETERS: [(&str, &str); 9] = [
-    ("replication", "database"),
-    ("client_encoding", "UTF8"),
-    ("DateStyle", "ISO"),
-    ("IntervalStyle", "iso_8601"),
-    ("TimeZone", "UTC"),
-    ("extra_float_digits", "1"),
-    ("bytea_output", "hex"),
-    ("statement_timeout", "20s"),
-    ("wal_sender_timeout", "30s"),
-];
 
 /// One logged-in connection.
 pub(super) struct Session {
@@ -68,111 +49,6 @@ struct Frame {
 }
 
 impl Session {
-    /// Logs in on a connection that is open.
-    pub(super) async fn log_in(
-        socket: Box<dyn Socket>,
-        config: &PostgresConfig,
-    ) -> Result<Self, SourceError> {
-        let mut session = Self { socket, buffer: BytesMut::new() };
-        let logging_in = timeout(limits::POSTGRES_CONNECT_TIMEOUT, session.start_up(config));
-        match logging_in.await {
-            Ok(Ok(())) => Ok(session),
-            Ok(Err(LoginError::Server(failure))) => Err(super::errors::explain(config, failure)),
-            Ok(Err(LoginError::Unsupported(error))) => Err(error),
-            Err(_) => Err(super::errors::explain(config, Failure::Broken("no answer".into()))),
-        }
-    }
-
-    async fn start_up(&mut self, config: &PostgresConfig) -> Result<(), LoginError> {
-        let mut message = BytesMut::new();
-        message.put_i32(0);
-        message.put_i32(PROTOCOL);
-        let own = [
-            ("user", &*config.user),
-            ("database", &*config.database),
-            ("application_name", &*config.slot),
-        ];
-        for (name, value) in own.into_iter().chain(PARAMETERS) {
-            put_text(&mut message, name);
-            put_text(&mut message, value);
-        }
-        message.put_u8(0);
-        self.write(with_length(message)).await?;
-        loop {
-            let frame = self.frame().await?;
-            match frame.tag {
-                b'R' => self.authenticate(frame.body, config).await?,
-                b'E' => return Err(server_error(&frame.body).into()),
-                b'Z' => return Ok(()),
-                _ => {}
-            }
-        }
-    }
-
-    async fn authenticate(
-        &mut self,
-        mut body: Bytes,
-        config: &PostgresConfig,
-    ) -> Result<(), LoginError> {
-        let password = || {
-            config.password.as_deref().ok_or_else(|| {
-                LoginError::Unsupported(operator(
-                    format!("{} asks for a password", config.place()),
-                    "put it into the source's URL: postgres://user:password@host/database",
-                ))
-            })
-        };
-        match body.try_get_i32().map_err(|_| malformed())? {
-            0 => Ok(()),
-            3 => self.write(text_message(b'p', password()?)).await,
-            5 => {
-                let mut salt = [0; 4];
-                body.try_copy_to_slice(&mut salt).map_err(|_| malformed())?;
-                let hash = md5_hash(config.user.as_bytes(), password()?.as_bytes(), salt);
-                self.write(text_message(b'p', &hash)).await
-            }
-            10 => return self.authenticate_by_scram(&body, password()?).await,
-            kind => {
-                return Err(LoginError::Unsupported(operator(
-                    format!("{} asks for a login of kind {kind}", config.place()),
-                    "let this user log in with scram-sha-256 in the server's pg_hba.conf",
-                )));
-            }
-        }
-        .map_err(LoginError::from)
-    }
-
-    async fn authenticate_by_scram(
-        &mut self,
-        offered: &[u8],
-        password: &str,
-    ) -> Result<(), LoginError> {
-        if !offered.split(|byte| *byte == 0).any(|name| name == sasl::SCRAM_SHA_256.as_bytes()) {
-            return Err(malformed().into());
-        }
-        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-        let mut first = BytesMut::new();
-        put_text(&mut first, sasl::SCRAM_SHA_256);
-        first.put_i32(i32::try_from(scram.message().len()).unwrap_or(0));
-        first.put_slice(scram.message());
-        self.write(message(b'p', &first)).await?;
-        let challenge = self.sasl_answer(11).await?;
-        scram.update(&challenge).map_err(Failure::from)?;
-        self.write(message(b'p', scram.message())).await?;
-        let outcome = self.sasl_answer(12).await?;
-        scram.finish(&outcome).map_err(Failure::from)?;
-        Ok(())
-    }
-
-    async fn sasl_answer(&mut self, wanted: i32) -> Result<Bytes, Failure> {
-        let mut frame = self.frame().await?;
-        match frame.tag {
-            b'R' if frame.body.try_get_i32() == Ok(wanted) => Ok(frame.body),
-            b'E' => Err(server_error(&frame.body)),
-            _ => Err(malformed()),
-        }
-    }
-
     /// Runs SQL, or a command of the replication protocol, that holds no outsider's text unquoted.
     pub(super) async fn query(&mut self, sql: &str) -> Result<Vec<Row>, Failure> {
         let asking = timeout(limits::POSTGRES_QUERY_TIMEOUT, self.ask(sql));
@@ -269,18 +145,6 @@ impl Session {
     }
 }
 
-/// Why a login failed.
-enum LoginError {
-    Server(Failure),
-    Unsupported(SourceError),
-}
-
-impl From<Failure> for LoginError {
-    fn from(failure: Failure) -> Self {
-        Self::Server(failure)
-    }
-}
-
 fn take_frame(buffer: &mut BytesMut) -> Result<Option<Frame>, Failure> {
     let Some(mut head) = buffer.get(..5) else {
         return Ok(None);
@@ -366,14 +230,5 @@ fn message(tag: u8, body: &[u8]) -> BytesMut {
     message.put_u8(tag);
     message.put_u32(u32::try_from(body.len() + 4).unwrap_or(u32::MAX));
     message.put_slice(body);
-    message
-}
-
-/// Writes the length where a start-up message has it: in front, itself included.
-fn with_length(mut message: BytesMut) -> BytesMut {
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
-    if let Some(place) = message.get_mut(..4) {
-        place.copy_from_slice(&length.to_be_bytes());
-    }
     message
 }

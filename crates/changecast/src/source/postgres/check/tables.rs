@@ -6,7 +6,7 @@ use tokio_postgres::Error;
 use super::Look;
 use crate::limits;
 use crate::source::Finding;
-use crate::source::postgres::prepare::objects;
+use crate::source::postgres::prepare::publication::objects;
 use crate::source::postgres::scope::{Tables, collection};
 
 /// Everything that could be watched: its names, how its rows are told apart, whether nothing does,

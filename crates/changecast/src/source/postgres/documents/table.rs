@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use postgres_protocol::escape::escape_identifier;
 use serde_json::value::RawValue;
 
-use super::super::catalog::Control;
-use super::super::document_value::parameter;
-use super::super::values::{self, Kind};
 use super::{explain, invalid, unavailable};
 use crate::source::DocumentsError;
+use crate::source::postgres::catalog::Control;
+use crate::source::postgres::document_value::parameter;
+use crate::source::postgres::values::{self, Kind};
 
 /// A table as it is now.
 pub(super) struct Table {
@@ -22,12 +22,12 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
 }
 
-pub(in super::super) struct Column {
-    pub(in super::super) name: String,
+pub(in crate::source::postgres) struct Column {
+    pub(in crate::source::postgres) name: String,
     pub(super) quoted: String,
     /// Its type, as SQL.
     kind_name: String,
-    pub(in super::super) kind: Kind,
+    pub(in crate::source::postgres) kind: Kind,
     /// Only the database may write it.
     pub(super) is_generated: bool,
     /// Its place in the primary key, from one; zero if it is none of it.
