@@ -159,6 +159,10 @@ pub const POSTGRES_ASK_EVERY: Duration = Duration::from_millis(20);
 /// and not to be seen yet, and few servers have more sessions.
 pub const POSTGRES_TOLD_MAX: usize = 4_096;
 
+/// How often it is asked whether all that is watched is still published. A table that was made anew
+/// is silent until then.
+pub const POSTGRES_PUBLICATION_LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// How often a stream is opened again where it was, one time after the other, without an answer in
 /// between: then it counts as broken. The waits between are those of every retry.
 pub const RESUMES_MAX: u32 = 4;

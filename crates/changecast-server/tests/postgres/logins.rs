@@ -75,24 +75,52 @@ async fn a_server_without_logical_wal_is_told_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_connection_is_encrypted_and_the_server_known_as_far_as_is_asked_for() {
+async fn a_user_who_may_not_connect_is_told_in_sql() {
+    let (postgres, database) = of_ada("REPLICATION").await;
+    let name = &database.name;
+    database.run(&format!("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")).await;
+    let url = postgres.url_for("ada", PASSWORD, name);
+    let (_server, mut client) = watched_in_vain(&format!("{url}?table=items")).await;
+    let grant = format!("GRANT CONNECT ON DATABASE \"{name}\" TO \"ada\"");
+    failure(&mut client, "does not permit", &grant).await;
+    database.run(&grant).await;
+    failure(&mut client, "may not publish", "CREATE PUBLICATION").await;
+}
+
+#[tokio::test]
+async fn a_login_by_md5_is_understood() {
     let postgres = Postgres::start().await;
     let database = PostgresDatabase::on(&postgres).await;
-    let source = |options: &str| {
-        let url = database.source(options);
-        url.replace("127.0.0.1", "localhost")
-    };
-    let (_plain, mut client) = watched_in_vain(&source("&slot=a&sslmode=require")).await;
-    failure(&mut client, "offers no encryption", "ssl = on").await;
-    let certificate = postgres.encrypt().await;
-    news_of(&mut client, "live").await;
-
-    let (_stranger, mut client) = watched_in_vain(&source("&slot=b&sslmode=verify-full")).await;
-    failure(&mut client, "TLS cannot be used", "sslrootcert").await;
-    let options = format!("&slot=c&sslmode=verify-full&sslrootcert={}", certificate.display());
-    let (_known, mut client) = watched_with(&source(&options)).await;
+    let role = format!("CREATE ROLE ada LOGIN SUPERUSER PASSWORD '{PASSWORD}'");
+    database.run(&format!("SET password_encryption = 'md5'; {role}")).await;
+    postgres.let_in("host all ada 127.0.0.1/32 md5").await;
+    let url = postgres.url_for("ada", WRONG, &database.name);
+    let (_server, mut client) = watched_in_vain(&format!("{url}?table=items&slot=wrong")).await;
+    failure(&mut client, "does not let the user", "password").await;
+    let url = postgres.url_for("ada", PASSWORD, &database.name);
+    let (_server, mut client) = watched_with(&format!("{url}?table=items")).await;
     database.insert_numbers(1..2).await;
     told_until(&mut client, 1).await;
-    let sql = "SELECT count(*) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid) WHERE ssl";
-    assert_eq!(database.ask(sql).await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_server_is_reached_by_its_unix_socket() {
+    let postgres = Postgres::start().await;
+    let database = PostgresDatabase::on(&postgres).await;
+    database.run(&format!("CREATE ROLE ada LOGIN SUPERUSER PASSWORD '{PASSWORD}'")).await;
+    let sockets = postgres.directory().display();
+    postgres.let_in("local all ada scram-sha-256").await;
+    postgres.kill().await;
+    postgres.configure(&format!("unix_socket_directories = '{sockets}'"));
+    postgres.start_again().await;
+    let (port, name) = (postgres.port(), &database.name);
+    let url = |password| format!("postgres://ada:{password}@:{port}/{name}?host={sockets}");
+    let wrong = format!("{}&table=items&slot=wrong", url(WRONG));
+    let (_server, mut client) = watched_in_vain(&wrong).await;
+    failure(&mut client, ".s.PGSQL", "password").await;
+    let (_server, mut client) = watched_with(&format!("{}&table=items", url(PASSWORD))).await;
+    database.insert_numbers(1..2).await;
+    told_until(&mut client, 1).await;
+    let sql = "SELECT 1 FROM pg_stat_replication WHERE client_addr IS NULL";
+    assert!(database.ask(sql).await.is_some(), "not by TCP");
 }

@@ -6,9 +6,13 @@
 mod changes;
 mod check;
 mod documents;
+mod encryption;
 mod large;
 mod lists;
 mod logins;
+mod outages;
+mod promotion;
+mod schema;
 mod slots;
 mod tables;
 

@@ -59,6 +59,28 @@ async fn g2_a_dropped_slot_is_a_gap_and_followed_on() {
 }
 
 #[tokio::test]
+async fn g2_a_slot_that_is_dropped_while_it_is_read_is_a_gap_and_followed_on() {
+    let database = PostgresDatabase::new().await;
+    let (server, mut client) = watched(&database).await;
+    database.insert_numbers(0..3).await;
+    told_until(&mut client, 2).await;
+    let slot = database.slot();
+    // Again, if changecast was faster and reads it once more.
+    database
+        .run_surely(&format!(
+            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots
+             WHERE slot_name = '{slot}' AND active_pid IS NOT NULL;
+             SELECT pg_drop_replication_slot('{slot}')"
+        ))
+        .await;
+    let gap = client.gap().await;
+    assert!(gap["reason"].as_str().is_some_and(|reason| reason.contains("slot")), "{gap}");
+    database.insert_numbers(6..8).await;
+    assert_eq!(told_until(&mut client, 7).await.numbers(), [6, 7]);
+    assert_eq!(server.get_json("/sources").await["sources"][0]["gap_count"], 1);
+}
+
+#[tokio::test]
 async fn g2_a_slot_that_was_moved_ahead_is_a_gap_and_no_silent_skip() {
     let database = PostgresDatabase::new().await;
     let (mut server, client) = watched_for_a_while(&database).await;

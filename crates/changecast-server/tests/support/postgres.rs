@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,11 +30,7 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::Builder::new().prefix("changecast-postgres-").tempdir();
-        let directory = directory.expect("a temporary directory");
-        let everybody = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(directory.path(), everybody).expect("a directory for all");
-        let postgres = Self { port: free_port(), directory };
+        let postgres = Self { port: free_port(), directory: temporary_directory() };
         postgres.initialize();
         postgres.start_again().await;
         postgres
@@ -48,17 +44,65 @@ impl Postgres {
     fn initialize(&self) {
         let mut initdb = self.command("initdb");
         initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]);
-        let output = initdb.arg("--pgdata").arg(self.data()).output().expect("initdb runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        run(initdb.arg("--pgdata").arg(self.data()));
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n\
              wal_level = logical\nshared_buffers = 32MB\nfsync = off\n",
             self.port
         );
         fs::write(self.data().join("postgresql.auto.conf"), settings).expect("a configuration");
-        let logins =
-            "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        let logins = "host all,replication postgres 127.0.0.1/32 trust\n\
+                      host all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(self.data().join("pg_hba.conf"), logins).expect("a configuration");
+    }
+
+    /// Another one that has all that this one has, and follows it.
+    pub(crate) async fn standby(&self) -> Self {
+        let standby = Self { port: free_port(), directory: temporary_directory() };
+        let mut backup = self.command("pg_basebackup");
+        backup.args(["--username=postgres", "--host=127.0.0.1", "--checkpoint=fast", "--no-sync"]);
+        backup.arg(format!("--port={}", self.port)).arg("--write-recovery-conf");
+        run(backup.arg("--pgdata").arg(standby.data()));
+        standby.configure(&format!("port = {}", standby.port));
+        standby.start_again().await;
+        standby
+    }
+
+    /// Puts this one, which has been ended, on the port of another one, which has been, too.
+    pub(crate) async fn take_over(&mut self, other: &Self) {
+        self.port = other.port;
+        self.configure(&format!("port = {}", self.port));
+        self.start_again().await;
+    }
+
+    /// Adds a line to the settings; a server that runs has to be started again.
+    pub(crate) fn configure(&self, line: &str) {
+        let path = self.data().join("postgresql.auto.conf");
+        let settings = fs::read_to_string(&path).expect("a configuration");
+        fs::write(path, format!("{settings}{line}\n")).expect("a configuration");
+    }
+
+    /// Who is let in, and how, before those who are anyway.
+    pub(crate) async fn let_in(&self, line: &str) {
+        let path = self.data().join("pg_hba.conf");
+        let logins = fs::read_to_string(&path).expect("a configuration");
+        fs::write(path, format!("{line}\n{logins}")).expect("a configuration");
+        self.run("SELECT pg_reload_conf()").await;
+    }
+
+    /// Runs SQL in the database `postgres`.
+    pub(crate) async fn run(&self, sql: &str) {
+        let admin = connect(&self.url("postgres")).await.expect("a connection");
+        admin.batch_execute(sql).await.expect(sql);
+    }
+
+    /// A directory that the server may write to.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// PostgreSQL refuses to run as root: then it is another user's.
@@ -135,18 +179,51 @@ impl Postgres {
     /// Makes a certificate for `localhost` and offers encryption by it; where the certificate is.
     pub(crate) async fn encrypt(&self) -> PathBuf {
         let (key, certificate) = (self.data().join("server.key"), self.data().join("server.crt"));
-        let mut openssl = Self::as_its_user("openssl".into());
-        openssl.args(["req", "-new", "-x509", "-days", "2", "-nodes", "-subj", "/CN=localhost"]);
-        openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-        openssl.args(["-addext", "subjectAltName=DNS:localhost"]);
+        let mut openssl = Self::new_key("localhost", &key, &certificate);
+        openssl.args(["-x509", "-days", "2"]);
         openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
-        let made = openssl.arg("-keyout").arg(key).arg("-out").arg(&certificate).output();
-        let made = made.expect("openssl is there, as PostgreSQL's package asks for it");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let admin = connect(&self.url("postgres")).await.expect("a connection");
-        admin.batch_execute("ALTER SYSTEM SET ssl = on").await.expect("a setting");
-        admin.batch_execute("SELECT pg_reload_conf()").await.expect("a setting");
+        run(openssl.args(["-addext", "subjectAltName=DNS:localhost"]));
+        self.offer_encryption().await;
         certificate
+    }
+
+    /// The same by an authority of the test's own, which signs the server's certificate; where the
+    /// authority's is, and that of another one.
+    pub(crate) async fn encrypt_by_authority(&self) -> (PathBuf, PathBuf) {
+        let at = |name: &str| self.directory.path().join(name);
+        let authority = |name: &str| {
+            let (key, certificate) = (at(&format!("{name}.key")), at(&format!("{name}.crt")));
+            let mut openssl = Self::new_key(name, &key, &certificate);
+            openssl.args(["-x509", "-days", "2"]);
+            run(openssl.args(["-addext", "basicConstraints=critical,CA:TRUE"]));
+            (key, certificate)
+        };
+        let (key, root) = authority("ours");
+        let (_, other) = authority("other");
+        let request = at("server.csr");
+        run(&mut Self::new_key("localhost", &self.data().join("server.key"), &request));
+        let extensions = at("extensions");
+        fs::write(&extensions, "subjectAltName=DNS:localhost\n").expect("a file");
+        let mut openssl = Self::as_its_user("openssl".into());
+        openssl.args(["x509", "-req", "-days", "2", "-CAcreateserial", "-in"]).arg(&request);
+        openssl.arg("-CA").arg(&root).arg("-CAkey").arg(key).arg("-extfile").arg(&extensions);
+        run(openssl.arg("-out").arg(self.data().join("server.crt")));
+        self.offer_encryption().await;
+        (root, other)
+    }
+
+    /// Makes a key and, by it, what the options that are added say.
+    fn new_key(name: &str, key: &Path, out: &Path) -> Command {
+        let mut openssl = Self::as_its_user("openssl".into());
+        openssl.args(["req", "-new", "-nodes", "-newkey", "ec"]);
+        openssl.args(["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", &format!("/CN={name}")]);
+        openssl.arg("-keyout").arg(key).arg("-out").arg(out);
+        openssl
+    }
+
+    async fn offer_encryption(&self) {
+        self.run("ALTER SYSTEM SET ssl = on").await;
+        self.run("SELECT pg_reload_conf()").await;
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
@@ -171,6 +248,20 @@ impl Drop for Postgres {
             let _ = kill_process(pid, Signal::QUIT);
         }
     }
+}
+
+/// What a test needs has to succeed.
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn temporary_directory() -> TempDir {
+    let directory = tempfile::Builder::new().prefix("changecast-postgres-").tempdir();
+    let directory = directory.expect("a temporary directory");
+    let everybody = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(directory.path(), everybody).expect("a directory for all");
+    directory
 }
 
 async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
@@ -239,6 +330,13 @@ impl PostgresDatabase {
     pub(crate) async fn run(&self, sql: &str) {
         let ran = self.client.lock().await.batch_execute(sql).await;
         ran.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
+    }
+
+    /// Whether there is a row with this number in that server's copy of the database.
+    pub(crate) async fn is_copied(&self, standby: &Postgres, number: i64) -> bool {
+        let Ok(client) = connect(&standby.url(&self.name)).await else { return false };
+        let found = client.query_opt("SELECT 1 FROM items WHERE id = $1", &[&number]).await;
+        found.is_ok_and(|row| row.is_some())
     }
 
     /// On a connection to another database.

@@ -5,8 +5,8 @@
 //! now, while the stream may tell of the past: what does not fit is left out.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
@@ -15,6 +15,7 @@ use super::config::PostgresConfig;
 use super::decode::Relation;
 use super::dial::dial;
 use super::errors::{Failure, explain};
+use super::position::{Identity, Place};
 use super::scope;
 use super::table::{Table, TableColumn};
 use super::told::Told;
@@ -31,6 +32,8 @@ pub(super) struct Control {
     pub(super) is_slot_stuck: AtomicBool,
     /// What the stream has told and queries may not see yet.
     pub(super) told: Told,
+    /// Where to go on after a gap that concerns some tables only. Held for a moment.
+    resumption: std::sync::Mutex<Option<(Identity, Place)>>,
 }
 
 /// How deep domains over arrays over domains are looked into.
@@ -39,7 +42,25 @@ const TYPE_DEPTH_MAX: u32 = 8;
 impl Control {
     pub(super) fn new(config: PostgresConfig) -> Self {
         let is_slot_stuck = AtomicBool::new(false);
-        Self { config, client: Mutex::default(), is_slot_stuck, told: Told::default() }
+        let (told, resumption) = Default::default();
+        Self { config, client: Mutex::default(), is_slot_stuck, told, resumption }
+    }
+
+    /// Keeps the place that a stream without a position goes on from, once.
+    pub(super) fn note_resumption(&self, position: &(Identity, Place)) {
+        *self.resumption.lock().unwrap_or_else(PoisonError::into_inner) = Some(position.clone());
+    }
+
+    /// That place, if it is of this history.
+    pub(super) fn resumption(&self, identity: &Identity) -> Option<Place> {
+        let kept = self.resumption.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|(of, _)| of == identity).map(|(_, place)| *place)
+    }
+
+    /// A stream is open: what was kept for it is of no use any more.
+    pub(super) fn note_open(&self) {
+        self.is_slot_stuck.store(false, Ordering::Release);
+        *self.resumption.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The connection, made anew if it has broken.

@@ -3,6 +3,8 @@
 //! The module must not decide what follows: [`SourceError`] does. Invariant: no text holds a
 //! password or a row's values.
 
+use postgres_protocol::escape::escape_identifier;
+
 use super::config::PostgresConfig;
 use crate::source::SourceError;
 
@@ -62,7 +64,7 @@ pub(super) fn explain(config: &PostgresConfig, failure: Failure) -> SourceError 
 }
 
 fn explain_code(config: &PostgresConfig, code: &str, words: &str) -> SourceError {
-    let PostgresConfig { user, slot, .. } = config;
+    let PostgresConfig { user, slot, database, .. } = config;
     let place = config.place();
     match code {
         "28P01" | "28000" => operator(
@@ -73,12 +75,17 @@ fn explain_code(config: &PostgresConfig, code: &str, words: &str) -> SourceError
             format!("{place}: {words}"),
             "create the database, or correct its name in the source's URL",
         ),
-        "42501" => operator(
+        "42501" if words.contains("for database") => operator(
             format!("{place} does not permit it: {words}"),
             format!(
-                "as a superuser, run: ALTER ROLE {} REPLICATION;",
-                postgres_protocol::escape::escape_identifier(user)
+                "as a superuser, run: GRANT CONNECT ON DATABASE {} TO {};",
+                escape_identifier(database),
+                escape_identifier(user)
             ),
+        ),
+        "42501" => operator(
+            format!("{place} does not permit it: {words}"),
+            format!("as a superuser, run: ALTER ROLE {} REPLICATION;", escape_identifier(user)),
         ),
         "53400" => operator(
             format!("{place}: {words}"),
@@ -97,20 +104,18 @@ fn explain_code(config: &PostgresConfig, code: &str, words: &str) -> SourceError
             "{place} took too long: {words}; a new slot waits for all transactions that are open"
         )),
         // The slot can no longer be read: its WAL was removed, or it was invalidated.
-        "55000" if words.contains("slot") => lost(words),
-        "58P01" => lost(words),
-        UNDEFINED_OBJECT if words.contains("publication") => {
-            lost(format!("{words}, or was not there when the changes were made"))
-        }
+        "55000" if words.contains("replication slot") => lost(words),
+        "58P01" if words.contains("WAL segment") => lost(words),
         _ => SourceError::Unavailable(format!("{place}: {words} (SQLSTATE {code})")),
     }
 }
 
 /// Whether a stream has come to changes from a time when its publication was not there: the server
 /// fails at them for ever, and a slot that is older than its publication is of no use.
+///
+/// By the code alone: the words may be in any language.
 pub(super) fn is_without_publication(failure: &Failure) -> bool {
-    matches!(failure, Failure::Server { code, message }
-        if code == UNDEFINED_OBJECT && message.contains("publication"))
+    matches!(failure, Failure::Server { code, .. } if code == UNDEFINED_OBJECT)
 }
 
 const UNDEFINED_OBJECT: &str = "42704";

@@ -94,12 +94,11 @@ impl PostgresSource {
         let start = options.token().map(position::read).transpose()?;
         let socket = dial(config).await?;
         let mut session = Session::log_in(socket, config).await?;
-        let is_slot_stuck = self.control.is_slot_stuck.load(Ordering::Acquire);
-        let preparation = Preparation { session: &mut session, config, is_slot_stuck };
+        let preparation = Preparation { session: &mut session, control: &self.control, config };
         let is_new = start.is_none();
         let Prepared { identity, place } = preparation.run(start).await?;
         if is_new {
-            self.control.is_slot_stuck.store(false, Ordering::Release);
+            self.control.note_open();
         }
         let command = format!(
             "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {})",

@@ -10,9 +10,13 @@
 //! | a publication is made before its slot | the slot's first transaction sees it |
 
 pub(super) mod publication;
+pub(super) mod published;
+
+use std::sync::atomic::Ordering;
 
 use postgres_protocol::escape::escape_literal;
 
+use super::catalog::Control;
 use super::config::PostgresConfig;
 use super::errors::{explain, lost, operator};
 use super::position::{Identity, Place, lsn_text, parse_lsn};
@@ -31,9 +35,8 @@ pub(super) struct Prepared {
 /// Asks and prepares on one session.
 pub(super) struct Preparation<'a> {
     pub(super) session: &'a mut Session,
+    pub(super) control: &'a Control,
     pub(super) config: &'a PostgresConfig,
-    /// Whether the slot has to be made anew.
-    pub(super) is_slot_stuck: bool,
 }
 
 /// What the server says of itself.
@@ -59,15 +62,19 @@ impl Preparation<'_> {
     ) -> Result<Prepared, SourceError> {
         let server = self.server().await?;
         self.check_settings(&server).await?;
+        self.check_role(&server).await?;
         if let Some((identity, place)) = &start {
             self.check_history(&server, identity, *place).await?;
         }
         self.choose_encoding().await?;
         let found = self.slot().await?;
         let found = found.map(|slot| self.check_slot(slot)).transpose()?;
+        let is_slot_stuck = self.control.is_slot_stuck.load(Ordering::Acquire);
         let place = match (start, found) {
-            (Some((_, place)), Some(Some(confirmed))) => {
+            (Some(position), Some(Some(confirmed))) => {
+                let (_, place) = position;
                 check_confirmed(self.config, place, confirmed)?;
+                self.check_published(&server, &position).await?;
                 self.publish(&server).await?;
                 place
             }
@@ -75,9 +82,10 @@ impl Preparation<'_> {
                 let slot = &self.config.slot;
                 return Err(lost(format!("the replication slot {slot:?} is gone or unusable")));
             }
-            (None, Some(Some(confirmed))) if !self.is_slot_stuck => {
+            (None, Some(Some(confirmed))) if !is_slot_stuck => {
                 self.publish(&server).await?;
-                Place::at(confirmed)
+                let place = self.control.resumption(&server.identity);
+                place.filter(|place| place.lsn >= confirmed).unwrap_or(Place::at(confirmed))
             }
             (None, unusable) => {
                 self.publish(&server).await?;
@@ -140,6 +148,27 @@ impl Preparation<'_> {
         Ok(())
     }
 
+    /// A standby must not be taken for the server that was watched before, or for one that is
+    /// younger than it: it may be promoted, or is just the wrong one.
+    async fn check_role(&mut self, server: &Server) -> Result<(), SourceError> {
+        if first(self.query("SELECT pg_is_in_recovery()").await?).as_deref() == Some("f") {
+            return Ok(());
+        }
+        // A slot of the standby's own can be read there, from PostgreSQL 16 on; not a copy of the
+        // primary's.
+        let is_own = if server.version < 170_000 { "true" } else { "NOT synced" };
+        let slot = escape_literal(&self.config.slot);
+        let sql = format!("SELECT {is_own} FROM pg_replication_slots WHERE slot_name = {slot}");
+        if first(self.query(&sql).await?).as_deref() == Some("t") {
+            return Ok(());
+        }
+        Err(operator(
+            format!("{} is a standby", self.config.place()),
+            "name the primary in the source's URL; or, if it shall take over, run there: SELECT \
+             pg_promote();",
+        ))
+    }
+
     /// Whether a place is in the history that this server has.
     async fn check_history(
         &mut self,
@@ -151,10 +180,11 @@ impl Preparation<'_> {
         if then.system != now.system {
             return Err(lost("this is another PostgreSQL cluster than the one watched before"));
         }
-        if then.timeline > now.timeline || server.flushed < place.lsn {
+        let is_same = then.timeline == now.timeline;
+        if then.timeline > now.timeline || is_same && server.flushed < place.lsn {
             return Err(lost("the server is older than the position: restored from a backup?"));
         }
-        if then.timeline == now.timeline {
+        if is_same {
             return Ok(());
         }
         let history = self.query(&format!("TIMELINE_HISTORY {}", now.timeline)).await?;

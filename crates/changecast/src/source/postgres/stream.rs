@@ -18,8 +18,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Durable;
 use super::catalog::{Catalog, Control};
 use super::decode::{Message, decode};
-use super::errors::{Failure, explain, is_without_publication};
+use super::errors::{Failure, explain, is_without_publication, lost};
 use super::position::{Place, Positions};
+use super::prepare::published::until_unpublished;
 use super::session::{EPOCH_MICROS, Session, Streamed};
 use super::table::{Encoded, Stamp, Table};
 use crate::limits;
@@ -68,7 +69,7 @@ impl Clock {
 
 /// The transaction whose changes are coming.
 pub(super) struct Transaction {
-    stamp: Stamp,
+    pub(super) stamp: Stamp,
     xid: u32,
     /// Changes so far, watched or not.
     ordinal: u64,
@@ -93,8 +94,13 @@ impl From<SourceError> for End {
 impl Follower {
     /// Ends when nobody listens any more, or after an error.
     pub(super) async fn run(mut self, sender: DeliverySender) {
+        let control = Arc::clone(&self.control);
         let following = async {
-            match self.follow(&sender).await {
+            let ended = tokio::select! {
+                ended = self.follow(&sender) => ended,
+                error = until_unpublished(&control) => Err(End::Fault(error)),
+            };
+            match ended {
                 Err(End::Fault(error)) => Err(error),
                 Ok(()) | Err(End::Unheard) => Ok(()),
             }
@@ -118,6 +124,7 @@ impl Follower {
         self.session.next_received().map_err(|failure| {
             if is_without_publication(&failure) {
                 self.control.is_slot_stuck.store(true, Ordering::Release);
+                return lost("the publication was not there when the changes were made");
             }
             self.explain(failure)
         })
@@ -349,7 +356,7 @@ impl Follower {
 }
 
 impl Transaction {
-    fn new(commit_lsn: u64, commit_micros: i64, xid: u32) -> Self {
+    pub(super) fn new(commit_lsn: u64, commit_micros: i64, xid: u32) -> Self {
         let millis = commit_micros.saturating_add(EPOCH_MICROS) / 1000;
         let time = Timestamp(u64::try_from(millis).unwrap_or(0));
         let wall_time = format!(r#""wallTime":{{"$date":"{time}"}}"#);
@@ -358,7 +365,7 @@ impl Transaction {
     }
 
     /// Writes where the change stands in the transaction, as its event's end.
-    fn finish(&mut self, encoded: Encoded, is_last: bool) -> Change {
+    pub(super) fn finish(&mut self, encoded: Encoded, is_last: bool) -> Change {
         let Encoded { topic, op, key, mut event, .. } = encoded;
         let (xid, index) = (self.xid, self.index);
         write!(event, r#","txn":{{"id":{xid},"index":{index},"last":{is_last}}}}}"#)

@@ -6,14 +6,12 @@ use tokio_postgres::Error;
 use super::Look;
 use crate::limits;
 use crate::source::Finding;
-use crate::source::postgres::prepare::publication::objects;
+use crate::source::postgres::prepare::publication::{BARE, objects};
 use crate::source::postgres::scope::{Tables, collection};
 
-/// Everything that could be watched: its names, how its rows are told apart, whether nothing does,
-/// whether it is published, and whether the user may publish it.
+/// Everything that could be watched: its names, whether its rows are kept as a whole, whether it is
+/// published, and whether the user may publish it.
 const TABLES: &str = "SELECT nspname::text, relname::text, relreplident = 'f',
-        relreplident = 'n' OR relreplident = 'd' AND NOT EXISTS (
-            SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
         EXISTS (SELECT 1 FROM pg_publication_tables t WHERE t.pubname = $1::text
             AND t.schemaname = nspname AND t.tablename = relname),
         pg_has_role(relowner, 'USAGE') AND has_database_privilege(current_database(), 'CREATE')
@@ -33,7 +31,6 @@ struct Table {
     schema: String,
     name: String,
     is_full: bool,
-    is_bare: bool,
     is_published: bool,
     may_publish: bool,
 }
@@ -73,7 +70,7 @@ impl Look<'_> {
             None => vec![self.unpublished(&tables)],
             Some(publication) => self.published(publication, &tables),
         });
-        findings.extend(self.identities(&tables));
+        findings.extend(self.identities(&tables).await?);
         Ok(findings)
     }
 
@@ -85,9 +82,8 @@ impl Look<'_> {
                 schema: row.try_get(0)?,
                 name: row.try_get(1)?,
                 is_full: row.try_get(2)?,
-                is_bare: row.try_get(3)?,
-                is_published: row.try_get(4)?,
-                may_publish: row.try_get(5)?,
+                is_published: row.try_get(3)?,
+                may_publish: row.try_get(4)?,
             };
             if self.config.scope.holds(&table.schema, &table.name) {
                 tables.push(table);
@@ -211,19 +207,23 @@ impl Look<'_> {
     }
 
     /// Whether the rows of every table can be told apart.
-    fn identities(&self, tables: &[Table]) -> Vec<Finding> {
-        let bare = tables.iter().filter(|table| table.is_bare);
-        let mut findings: Vec<Finding> = bare
-            .take(limits::CHECK_COLLECTIONS_MAX)
-            .map(|table| {
-                let detail = format!(
-                    "{:?} has no primary key: published, it refuses every UPDATE and DELETE",
-                    table.collection()
-                );
-                let sql = format!("ALTER TABLE {} REPLICA IDENTITY FULL", table.identifier());
-                Finding::problem("identity", detail, self.psql(&[&sql]))
-            })
-            .collect();
+    async fn identities(&self, tables: &[Table]) -> Result<Vec<Finding>, Error> {
+        let mut findings = Vec::new();
+        for row in self.client.query(BARE, &[]).await? {
+            let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let is_watched = |table: &Table| table.schema == schema && table.name == name;
+            if !tables.iter().any(is_watched) || findings.len() == limits::CHECK_COLLECTIONS_MAX {
+                continue;
+            }
+            let (schema, name): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+            let detail = format!(
+                "{:?} has no primary key: published, it refuses every UPDATE and DELETE",
+                collection(&schema, &name)
+            );
+            let (schema, name) = (escape_identifier(&schema), escape_identifier(&name));
+            let sql = format!("ALTER TABLE {schema}.{name} REPLICA IDENTITY FULL");
+            findings.push(Finding::problem("identity", detail, self.psql(&[&sql])));
+        }
         if findings.is_empty() {
             let full = tables.iter().filter(|table| table.is_full).count();
             let detail = format!(
@@ -232,6 +232,6 @@ impl Look<'_> {
             );
             findings.push(Finding::ok("identity", detail));
         }
-        findings
+        Ok(findings)
     }
 }
