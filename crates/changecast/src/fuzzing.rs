@@ -13,6 +13,7 @@
 //! | [`websocket_command`] | commands, one a line | an answer that is true, and a stream of what is followed |
 //! | [`websocket_frames`] | what a client sends after the upgrade | well-formed frames, then an end |
 //! | [`bson_to_json`] | a raw document, as a value and as a change event | JSON, the same as the `bson` crate's, or an error; one frame on each transport |
+//! | [`pgoutput`] | what a PostgreSQL that streams sends | an end, and before it events of JSON that name what was not sent; one frame on each transport |
 
 pub(crate) mod stage;
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests;
 
 use crate::filter::{Event, Filter, Index, Verdict};
 use crate::model::{Epoch, EventId, Seq, Topic, TopicPattern, TopicSet};
-use crate::source::mongodb;
+use crate::source::{mongodb, postgres};
 use crate::transport;
 
 pub use crate::transport::fuzzing::{request, websocket_command, websocket_frames};
@@ -98,6 +99,11 @@ pub fn filter(bytes: &[u8]) {
 /// BSON becomes JSON, or an error; a change event always becomes a change, and that one frame.
 pub fn bson_to_json(bytes: &[u8]) {
     mongodb::fuzzing::bson_to_json(bytes, transport::fuzzing::check_frames);
+}
+
+/// A PostgreSQL's messages become changes, or end the stream; each change is one frame.
+pub fn pgoutput(bytes: &[u8]) {
+    postgres::fuzzing::pgoutput(bytes, transport::fuzzing::check_frames);
 }
 
 fn read_topic(text: &str) -> Option<Topic> {

@@ -95,3 +95,8 @@ fn g8_any_frames_meet_well_formed_ones_and_an_end() {
 fn any_bson_is_written_as_bson_writes_it_or_refused() {
     check("bson_to_json", super::bson_to_json);
 }
+
+#[test]
+fn g2_any_bytes_of_a_postgresql_become_events_or_end_the_stream() {
+    check("pgoutput", super::pgoutput);
+}

@@ -22,6 +22,8 @@ mod dial;
 mod document_value;
 mod documents;
 mod errors;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod position;
 mod prepare;
 mod scope;

@@ -101,6 +101,10 @@ pub(super) fn topic(name: &str, schema: &str, table: &str) -> Topic {
     Topic::new(name, &collection).unwrap_or_else(|_| {
         let mut text = collection.replace(char::is_control, "\u{fffd}");
         text.truncate(text.floor_char_boundary(limits::COLLECTION_BYTES_MAX));
+        if text.is_empty() {
+            // No table has such a name, whatever a server says.
+            text.push('\u{fffd}');
+        }
         Topic::new(name, &text).expect("the name was checked, the collection is clean")
     })
 }

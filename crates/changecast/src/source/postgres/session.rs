@@ -49,6 +49,12 @@ struct Frame {
 }
 
 impl Session {
+    /// One whose server has begun to stream.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn streaming(socket: Box<dyn Socket>) -> Self {
+        Self { socket, buffer: BytesMut::new() }
+    }
+
     /// Runs SQL, or a command of the replication protocol, that holds no outsider's text unquoted.
     pub(super) async fn query(&mut self, sql: &str) -> Result<Vec<Row>, Failure> {
         let asking = timeout(limits::POSTGRES_QUERY_TIMEOUT, self.ask(sql));

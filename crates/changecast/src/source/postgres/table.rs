@@ -84,6 +84,11 @@ impl Table {
         Self { topic, namespace, columns, key }
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn column_count(&self) -> usize {
+        self.columns.len()
+    }
+
     /// How many changes an update makes: two if it moves the row to another key.
     pub(super) fn update_count(&self, old: Option<&Old<'_>>, new: &Tuple<'_>) -> u64 {
         let moves = old.is_some_and(|old| {
