@@ -22,12 +22,14 @@ pub(crate) fn pgoutput(bytes: &[u8], check_change: fn(&Change)) {
     let mut session = Session::streaming(Box::new(socket));
     let mut stream = Stream::default();
     // Nothing is waited for: the bytes are there, and then their end is an error.
-    while let Some(Ok(streamed)) = session.next().now_or_never() {
-        let Streamed::Data(message) = streamed else { continue };
-        let decoded = decode(&message);
-        assert!(!message.is_empty() || decoded.is_err(), "nothing is no message");
-        if let Ok(message) = decoded {
-            stream.take(&message, check_change);
+    while let Some(Ok(())) = session.receive().now_or_never() {
+        while let Ok(Some(streamed)) = session.next_received() {
+            let Streamed::Data(message) = streamed else { continue };
+            let decoded = decode(&message);
+            assert!(!message.is_empty() || decoded.is_err(), "nothing is no message");
+            if let Ok(message) = decoded {
+                stream.take(&message, check_change);
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ impl PostgresDocuments {
             let senseless = || DocumentsError::Unavailable(format!("{snapshot:?} is no snapshot"));
             told.strike_out(&mut unseen, &snapshot).ok_or_else(senseless)?;
             if !unseen.is_empty() {
-                sleep(limits::POSTGRES_LOOK_EVERY).await;
+                sleep(limits::POSTGRES_ASK_EVERY).await;
             }
         }
         Ok(())
