@@ -15,3 +15,4 @@ pub mod server;
 pub mod source;
 pub mod telemetry;
 pub mod transport;
+mod websocket;

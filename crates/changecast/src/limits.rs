@@ -366,6 +366,16 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of one message from a WebSocket client: it only sends small commands.
 pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes that the fragments of a message have to hold on average, once it has as many as the longest
+/// may have: each costs work, however little it holds. So 4,096 for our clients.
+pub const WEBSOCKET_FRAGMENT_BYTES: usize = 16;
+
+/// Bytes taken from a WebSocket's socket at once: more than its client's commands have.
+pub const WEBSOCKET_READ_BYTES: usize = 4 << 10;
+
+/// Bytes of frames written to a WebSocket at once; what is longer is not copied for it.
+pub const WEBSOCKET_WRITE_BYTES: usize = 16 << 10;
+
 /// How often a WebSocket is pinged.
 pub const PING_EVERY: Duration = Duration::from_secs(25);
 

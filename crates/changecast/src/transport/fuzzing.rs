@@ -106,7 +106,7 @@ pub fn websocket_frames(bytes: &[u8]) {
             .await;
         let (near, far) = tokio::io::duplex(256);
         let serving = async {
-            Connection::open(near, commands).await.run(subscription).await;
+            Connection::new(near, commands).run(subscription).await;
         };
         // The client first: what it sends is there when the connection begins.
         let (received, ()) = future::join(converse(far, sent, piece), serving).await;

@@ -1,19 +1,17 @@
 //! WebSocket (RFC 6455): the handshake, and a task that lends the socket to one subscription.
 
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, interval_at, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::accept::Peer;
 use super::format::Format;
@@ -22,6 +20,7 @@ use super::{command, frame};
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::limits;
 use crate::model::{Change, EventId};
+use crate::websocket::{self, Event, Receiver, Violation};
 
 /// The subprotocol of `/ws`.
 const SUBPROTOCOL: &str = "changecast.v1+json";
@@ -77,7 +76,7 @@ impl Handshake {
         let (Some(key), Some(_)) = (key, version) else {
             return Err(bad("Missing/Invalid WebSocket headers"));
         };
-        let accept = derive_accept_key(key.as_bytes());
+        let accept = websocket::accept_key(key.as_bytes());
         let speaks_ours = has_token(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
         Ok(Self { accept, speaks_ours })
     }
@@ -98,7 +97,7 @@ impl Handshake {
         let serving = async move {
             match upgrade.await {
                 Ok(upgraded) => {
-                    let connection = Connection::open(TokioIo::new(upgraded), commands).await;
+                    let connection = Connection::new(TokioIo::new(upgraded), commands);
                     connection.run(subscription).await;
                 }
                 Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
@@ -134,29 +133,38 @@ fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> boo
 
 /// An upgraded connection; over any pipe, so that it can be tried without a network.
 pub(super) struct Connection<S> {
-    socket: WebSocketStream<S>,
+    io: S,
+    receiver: Receiver,
     commands: Commands,
 }
 
 /// Why a connection ends.
 enum End {
     /// Tell the peer why, and wait a little for its answer.
-    Close(CloseCode, &'static str),
-    /// The peer is gone, or has closed.
+    Close(u16, &'static str),
+    /// The peer has broken the protocol: nothing that it says has a meaning any more.
+    Violation(Violation),
+    /// The peer has closed, and has been answered.
+    Closed,
+    /// The peer is gone.
     Gone,
 }
 
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) async fn open(io: S, commands: Commands) -> Self {
-        // The library's own defaults cost 128 KiB for each idle connection.
-        let config = WebSocketConfig::default()
-            .read_buffer_size(4 << 10)
-            .write_buffer_size(4 << 10)
-            .max_write_buffer_size(usize::MAX)
-            .max_message_size(Some(limits::WEBSOCKET_MESSAGE_BYTES_MAX))
-            .max_frame_size(Some(limits::WEBSOCKET_MESSAGE_BYTES_MAX));
-        let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-        Self { socket, commands }
+    pub(super) fn new(io: S, commands: Commands) -> Self {
+        Self { io, receiver: Receiver::new(limits::WEBSOCKET_MESSAGE_BYTES_MAX), commands }
     }
 
     pub(super) async fn run(mut self, mut subscription: Subscription) {
@@ -164,57 +172,69 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut pings = interval_at(first_ping, limits::PING_EVERY);
         let end = loop {
             // Each branch is safe to drop: a subscription hands nothing out before it returns, and
-            // a half-read message stays in the socket's buffer.
+            // nothing is read before it is handed out.
             let outcome = tokio::select! {
                 output = subscription.next() => self.hand_out(output).await,
-                message = self.socket.next() => self.take_in(message, &mut subscription).await,
-                _ = pings.tick() => self.send(vec![Message::Ping(Bytes::new())]).await,
+                input = read(&mut self.io) => self.take_in(input, &mut subscription).await,
+                _ = pings.tick() => self.send(&[websocket::frame::ping()]).await,
             };
             if let Err(end) = outcome {
                 break end;
             }
         };
-        if let End::Close(code, reason) = end {
-            self.close(code, reason).await;
-        }
+        // Nothing more is for it: it counts as a subscriber no longer.
+        drop(subscription);
+        // A peer that is gone, or never answers, has no claim to more.
+        let _ = timeout(limits::CLOSE_TIMEOUT, self.end(end)).await;
     }
 
     async fn hand_out(&mut self, output: Result<Output, HubError>) -> Result<(), End> {
         match output {
-            Ok(Output::Messages(messages)) => {
-                self.send(messages.into_iter().map(text).collect()).await
-            }
-            Ok(Output::End(_)) => {
-                Err(End::Close(CloseCode::Away, "shutting down, please reconnect"))
-            }
+            Ok(Output::Messages(messages)) => self.send_texts(&messages).await,
+            Ok(Output::End(_)) => Err(End::Close(1001, "shutting down, please reconnect")),
             Err(error) => {
                 tracing::error!(%error, "subscription failed");
-                Err(End::Close(CloseCode::Error, "internal error, please reconnect"))
+                Err(End::Close(1011, "internal error, please reconnect"))
             }
         }
     }
 
+    /// Answers all that came in one piece. The next is read only after that, so that a client that
+    /// asks without reading waits for itself.
     async fn take_in(
         &mut self,
-        message: Option<Result<Message, Error>>,
+        input: io::Result<Vec<u8>>,
         subscription: &mut Subscription,
     ) -> Result<(), End> {
-        match message {
-            // The library answers pings and closes; both go out with the next write.
-            Some(Ok(Message::Ping(_) | Message::Close(_))) => self.flush().await,
-            Some(Ok(Message::Text(command))) if self.commands == Commands::Obey => {
+        let input = input?;
+        if input.is_empty() {
+            return Err(End::Gone);
+        }
+        let mut input = input.as_slice();
+        while let Some(event) = self.receiver.receive(&mut input)? {
+            self.answer(event, subscription).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, event: Event, subscription: &mut Subscription) -> Result<(), End> {
+        match event {
+            Event::Ping(payload) => self.send(&[websocket::frame::pong(&payload)]).await,
+            Event::Close(close) => {
+                self.send(&[websocket::frame::close_back(close.as_ref())]).await?;
+                Err(End::Closed)
+            }
+            Event::Text(command) if self.commands == Commands::Obey => {
                 self.greet(subscription).await?;
                 let answer = command::obey(&command, subscription);
-                self.send(vec![text(Bytes::from(answer))]).await
+                self.send(&[websocket::frame::text(answer.as_bytes())]).await
             }
-            Some(Ok(Message::Binary(_))) if self.commands == Commands::Obey => {
+            Event::Binary(_) if self.commands == Commands::Obey => {
                 self.greet(subscription).await?;
                 let answer = frame::error("commands are JSON texts");
-                self.send(vec![text(Bytes::from(answer))]).await
+                self.send(&[websocket::frame::text(answer.as_bytes())]).await
             }
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(end_of(&error)),
-            None => Err(End::Gone),
+            Event::Text(_) | Event::Binary(_) | Event::Pong => Ok(()),
         }
     }
 
@@ -228,43 +248,80 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    async fn send(&mut self, messages: Vec<Message>) -> Result<(), End> {
-        for message in messages {
-            self.socket.feed(message).await.map_err(|_| End::Gone)?;
-        }
-        self.flush().await
-    }
-
-    async fn flush(&mut self) -> Result<(), End> {
-        self.socket.flush().await.map_err(|_| End::Gone)
-    }
-
-    /// Says why, and waits for the peer's own close so that nothing it was sent is cut off.
-    async fn close(&mut self, code: CloseCode, reason: &'static str) {
-        let closing = async {
-            self.socket
-                .send(Message::Close(Some(CloseFrame { code, reason: reason.into() })))
-                .await?;
-            while let Some(message) = self.socket.next().await {
-                message?;
+    /// Sends texts that are known to be JSON, many at once where they are short.
+    async fn send_texts(&mut self, texts: &[Bytes]) -> Result<(), End> {
+        let mut batch = Vec::new();
+        for text in texts {
+            websocket::frame::begin_text(&mut batch, text.len());
+            if text.len() > limits::WEBSOCKET_WRITE_BYTES {
+                self.io.write_all(&batch).await?;
+                self.io.write_all(text).await?;
+                batch.clear();
+            } else {
+                batch.extend_from_slice(text);
             }
-            Ok::<(), Error>(())
-        };
-        // A peer that is gone, or never answers, has no claim to more.
-        let _ = timeout(limits::CLOSE_TIMEOUT, closing).await;
+            if batch.len() >= limits::WEBSOCKET_WRITE_BYTES {
+                self.io.write_all(&batch).await?;
+                batch.clear();
+            }
+        }
+        self.send(&[batch.into()]).await
+    }
+
+    async fn send(&mut self, frames: &[Bytes]) -> Result<(), End> {
+        for frame in frames {
+            self.io.write_all(frame).await?;
+        }
+        Ok(self.io.flush().await?)
+    }
+
+    /// Says why, and waits for the peer's own end so that nothing it was sent is cut off.
+    async fn end(mut self, end: End) -> Result<(), End> {
+        match end {
+            End::Close(code, reason) => {
+                self.send(&[websocket::frame::close(code, reason)]).await?;
+                self.await_close().await?;
+            }
+            End::Violation(violation) => {
+                let reason = violation.to_string();
+                self.send(&[websocket::frame::close(violation.code(), &reason)]).await?;
+            }
+            End::Closed => {}
+            End::Gone => return Ok(()),
+        }
+        // A socket that is dropped with something unread takes back what was written.
+        self.io.shutdown().await?;
+        while !read(&mut self.io).await?.is_empty() {}
+        Ok(())
+    }
+
+    async fn await_close(&mut self) -> Result<(), End> {
+        loop {
+            let input = read(&mut self.io).await?;
+            let mut input = match input.as_slice() {
+                [] => return Ok(()),
+                input => input,
+            };
+            while let Some(event) = self.receiver.receive(&mut input)? {
+                if matches!(event, Event::Close(_)) {
+                    return Ok(());
+                }
+            }
+        }
     }
 }
 
-/// A text frame from bytes that are known to be JSON: not validated again for each subscriber.
-fn text(bytes: Bytes) -> Message {
-    Message::Frame(Frame::message(bytes, OpCode::Data(Data::Text), true))
+/// What comes next, as long as it is: empty at the end. What waits for it holds no buffer.
+async fn read<S: AsyncRead + Unpin>(io: &mut S) -> io::Result<Vec<u8>> {
+    std::future::poll_fn(|context| poll_read(Pin::new(io), context)).await
 }
 
-fn end_of(error: &Error) -> End {
-    match error {
-        Error::Protocol(_) => End::Close(CloseCode::Protocol, "protocol error"),
-        Error::Utf8(_) => End::Close(CloseCode::Invalid, "text is not UTF-8"),
-        Error::Capacity(_) => End::Close(CloseCode::Size, "message too large"),
-        _ => End::Gone,
-    }
+fn poll_read<S: AsyncRead>(
+    io: Pin<&mut S>,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Vec<u8>>> {
+    let mut bytes = [MaybeUninit::uninit(); limits::WEBSOCKET_READ_BYTES];
+    let mut buffer = ReadBuf::uninit(&mut bytes);
+    ready!(io.poll_read(context, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().to_vec()))
 }

@@ -7,7 +7,7 @@ use super::imports::{code_lines, has_word, targets};
 /// The layers, lowest first. A module imports from lower levels and from itself only; within the
 /// lowest level, from each other too.
 const LEVELS: &[&[&str]] = &[
-    &["model", "filter", "limits"],
+    &["model", "filter", "limits", "websocket"],
     &["log", "board"],
     &["source", "hub"],
     &["transport", "stores", "handlers"],
