@@ -7,3 +7,4 @@ mod differential;
 mod echo;
 mod frame;
 mod receiver;
+mod suite;
