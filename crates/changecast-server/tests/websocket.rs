@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{RawFrame, RawWebSocket, Subscriber, TestServer, WsClient, exchange};
+use crate::support::{RawFrame, RawWebSocket, Subscriber, TestServer, WsClient, exchange, masked};
 
 #[tokio::test]
 async fn s0_24_a_failed_handshake_gets_the_originals_answer() {
@@ -149,6 +149,45 @@ async fn g10_a_message_over_the_cap_closes_with_1009() {
         while socket.frame().await.first != RawFrame::PONG {}
         socket.send(RawFrame::TEXT, &vec![b'x'; (64 << 10) + 1]).await;
         assert_eq!(socket.close_frame().await.close_code(), Some(1009), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn g10_a_message_in_thousands_of_empty_fragments_closes_with_1009() {
+    let server = TestServer::start().await;
+    for path in ["/ws", "/socket"] {
+        let mut socket = RawWebSocket::connect(&server, path, "").await;
+        let fragments = [masked(0x01, b""), masked(0x00, b"").repeat(5000)].concat();
+        socket.send_bytes(&fragments).await;
+        assert_eq!(socket.close_frame().await.close_code(), Some(1009), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn g10_every_ping_of_a_flood_is_answered_in_order() {
+    let server = TestServer::start().await;
+    let mut socket = RawWebSocket::connect(&server, "/socket", "").await;
+    let payloads: Vec<String> = (0..2000).map(|count| format!("ping {count}")).collect();
+    let pings = payloads.iter().map(|payload| masked(RawFrame::PING, payload.as_bytes()));
+    socket.send_bytes(&pings.collect::<Vec<_>>().concat()).await;
+    for payload in payloads {
+        let pong = RawFrame { first: RawFrame::PONG, payload: payload.into_bytes() };
+        assert_eq!(socket.frame().await, pong);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_violation_does_not_take_the_reason_back() {
+    let server = TestServer::start().await;
+    for path in ["/ws", "/socket"] {
+        let mut socket = RawWebSocket::connect(&server, path, "").await;
+        let flood = [masked(0x83, b"hi"), vec![b'x'; 128 << 10]].concat();
+        socket.send_bytes(&flood).await;
+        let close = socket.close_frame().await;
+        assert_eq!(close.close_code(), Some(1002), "{path}");
+        let reason = String::from_utf8_lossy(&close.payload[2..]).into_owned();
+        assert_eq!(reason, "there is no such kind of frame", "{path}");
+        assert_eq!(socket.until_closed().await, b"", "{path}");
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) use server::TestServer;
 pub(crate) use sqlite_file::SqliteDatabase;
 pub(crate) use sse::{SseBlock, SseClient};
 pub(crate) use subscriber::{Control, Message, Subscriber, matching};
-pub(crate) use websocket::{RawFrame, RawWebSocket, WsClient};
+pub(crate) use websocket::{RawFrame, RawWebSocket, WsClient, masked};
 
 /// How long anything may take before a test calls it missing: far more than it ever takes, so that
 /// a busy machine fails nothing.

@@ -132,11 +132,12 @@ impl RawWebSocket {
 
     /// Sends a frame, masked as a client must.
     pub(crate) async fn send(&mut self, first: u8, payload: &[u8]) {
-        const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
-        let mut frame = header(first, payload.len(), 0x80);
-        frame.extend(MASK);
-        frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.connection.send(&frame).await;
+        self.send_bytes(&masked(first, payload)).await;
+    }
+
+    /// Sends what may be many frames, or none.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.connection.send(bytes).await;
     }
 
     /// Sends a frame as only a server may.
@@ -176,6 +177,15 @@ impl RawWebSocket {
     async fn exactly(&mut self, count: usize) -> Vec<u8> {
         self.connection.exactly(count).await.expect("the connection goes on")
     }
+}
+
+/// A frame as a client sends it.
+pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+    let mut frame = header(first, payload.len(), 0x80);
+    frame.extend(MASK);
+    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
 }
 
 fn header(first: u8, length: usize, mask: u8) -> Vec<u8> {

@@ -133,11 +133,17 @@ fn ended(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotConnected { Ok(()) } else { Err(error) }
 }
 
+thread_local! {
+    /// One for each test: a port of its own for each of thousands of cuts would be too many.
+    static LISTENER: TcpListener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+}
+
 fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let client =
-        TcpStream::connect(listener.local_addr().expect("it listens")).expect("it listens");
-    let (server, _) = listener.accept().expect("a client");
+    let (client, server) = LISTENER.with(|listener| {
+        let address = listener.local_addr().expect("it listens");
+        let client = TcpStream::connect(address).expect("it listens");
+        (client, listener.accept().expect("a client").0)
+    });
     for socket in [&client, &server] {
         socket.set_nodelay(true).expect("a socket");
     }
