@@ -43,8 +43,7 @@ impl Progress {
 pub(super) fn serve(mut socket: &TcpStream, message_bytes_max: usize, progress: &Progress) {
     let mut receiver = Receiver::new(message_bytes_max);
     let mut bytes = vec![0; 64 << 10];
-    loop {
-        let Ok(length @ 1..) = socket.read(&mut bytes) else { break };
+    while let Ok(length @ 1..) = socket.read(&mut bytes) {
         let mut input = &bytes[..length];
         let is_over = answer_all(&mut receiver, &mut input, socket);
         progress.add(length);
