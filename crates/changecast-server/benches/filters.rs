@@ -107,9 +107,8 @@ async fn subscribe(hub: &Hub, filter: Option<Filter>) -> Result<Subscription> {
         codec: Arc::new(Blocks),
         mode: Mode::Queue,
         span: Span::Endless,
-        cut: CancellationToken::new(),
     };
-    Ok(hub.subscribe(wanted).await?)
+    Ok(hub.subscribe(wanted, CancellationToken::new()).await?)
 }
 
 fn change(number: u64) -> Result<Body> {

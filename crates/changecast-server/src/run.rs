@@ -66,8 +66,8 @@ async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
     });
     let ended = end_signal()?;
     banner.print().map_err(|error| Failure::Run(format!("cannot write to stdout: {error}")))?;
-    server.serve(listener, ended).await;
-    Ok(())
+    let served = server.serve(listener, ended).await;
+    served.map_err(|error| Failure::Run(format!("cannot serve: {error}")))
 }
 
 fn documents_mode(source: &SourceConfig, external: Documents) -> DocumentsMode {

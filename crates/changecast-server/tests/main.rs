@@ -41,6 +41,7 @@ mod sqlite_documents;
 mod sqlite_files;
 mod stores;
 mod sub;
+mod takeover;
 mod together;
 mod topics;
 mod watchers;

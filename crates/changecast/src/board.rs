@@ -89,6 +89,12 @@ impl Board {
         self.select(|slot| slot.changed_in > version && slot.status.topics.overlaps(topics))
     }
 
+    /// The board's version now.
+    #[must_use]
+    pub fn current_version(&self) -> u64 {
+        *self.inner.version.borrow()
+    }
+
     /// The board's version; the receiver wakes when it moves.
     #[must_use]
     pub fn version(&self) -> watch::Receiver<u64> {

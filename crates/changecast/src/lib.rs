@@ -3,6 +3,7 @@
 
 pub mod board;
 mod failpoint;
+pub mod fanout;
 pub mod filter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

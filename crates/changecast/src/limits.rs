@@ -410,3 +410,18 @@ pub const TCP_PROBES: u32 = 3;
 /// Bytes of the kernel's memory that one connection's unread data may take (Linux doubles it for
 /// its own bookkeeping); left alone, it grows to 4 MiB for each client that does not read.
 pub const SOCKET_SEND_BYTES: usize = 64 << 10;
+
+/// Bytes written to one subscriber of a shard before the others have their turn.
+pub const TURN_BYTES_MAX: usize = 256 << 10;
+
+/// Times that one client of a shard is read from before the others have their turn.
+pub const TURN_READS_MAX: usize = 8;
+
+/// Followers that a shard walks to before it looks at its sockets and its mail again.
+pub const SHARD_SLICE: usize = 256;
+
+/// Events that a shard takes from epoll at once.
+pub const SHARD_EVENTS: usize = 1024;
+
+/// Bytes that a shard reads from a client at once.
+pub const READ_BYTES: usize = 16 << 10;

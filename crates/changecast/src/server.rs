@@ -1,6 +1,7 @@
 //! Wires everything: sources into the log, the log into the hub, the hub onto the network.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
+use crate::fanout::Shards;
 use crate::hub::{Hub, Publisher};
 use crate::limits;
 use crate::log::Log;
@@ -59,12 +61,20 @@ impl Server {
     /// [`limits::DRAIN_TIMEOUT`] for it.
     ///
     /// It serves at once: sources are reached, and reached again, in the background.
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// When the system gives no descriptors or threads to serve with.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
         let publisher = self.config.publish.then(|| self.publisher());
         let ServerConfig { log, sources, policy, page, telemetry, .. } = self.config;
         let (board, stop, closing) =
             (Board::default(), CancellationToken::new(), CancellationToken::new());
         let hub = Hub::start(Arc::clone(&log), board.clone(), Arc::clone(&telemetry), stop.clone());
+        let shards = Shards::start(&hub, &board, &telemetry)?;
         let runners = TaskTracker::new();
         for (source, _) in &sources {
             let (source, log) = (Arc::clone(source), Arc::clone(&log));
@@ -92,6 +102,7 @@ impl Server {
         };
         let connections = Connections {
             router: router(Arc::new(app), policy),
+            shards: shards.clone(),
             telemetry,
             tasks: connection_tasks.clone(),
             closing: closing.clone(),
@@ -107,6 +118,7 @@ impl Server {
             tracing::warn!(count = connection_tasks.len(), "connections cut off");
         }
         accepting.abort();
+        shards.stop();
         stop.cancel();
         runners.close();
         runners.wait().await;
@@ -115,5 +127,6 @@ impl Server {
         }
         log.close().await;
         tracing::info!("ended");
+        Ok(())
     }
 }

@@ -37,6 +37,11 @@ impl Connection {
         let _ = soon("room in the socket", self.stream.write_all(bytes)).await;
     }
 
+    /// Sends as many bytes as the socket has room for; how many.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> usize {
+        self.stream.get_ref().try_write(bytes).unwrap_or(0)
+    }
+
     pub(crate) async fn head(&mut self) -> Head {
         let status = self.line().await;
         let code = status.split(' ').nth(1).and_then(|code| code.parse().ok());

@@ -117,6 +117,16 @@ pub(crate) struct RawWebSocket {
 
 impl RawWebSocket {
     pub(crate) async fn connect(server: &TestServer, path: &str, headers: &str) -> Self {
+        Self::connect_saying(server, path, headers, &[]).await
+    }
+
+    /// The same with what the client says before it knows whether it is let in.
+    pub(crate) async fn connect_saying(
+        server: &TestServer,
+        path: &str,
+        headers: &str,
+        said: &[u8],
+    ) -> Self {
         let mut connection = Connection::open(server.address()).await;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -124,7 +134,7 @@ impl RawWebSocket {
              {headers}\r\n",
             server.address()
         );
-        connection.send(request.as_bytes()).await;
+        connection.send(&[request.as_bytes(), said].concat()).await;
         let head = connection.head().await;
         assert_eq!(head.status, 101);
         Self { connection, head }
@@ -138,6 +148,11 @@ impl RawWebSocket {
     /// Sends what may be many frames, or none.
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         self.connection.send(bytes).await;
+    }
+
+    /// Sends as many of these bytes as the socket has room for; how many.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> usize {
+        self.connection.try_send(bytes)
     }
 
     /// Sends a frame as only a server may.
@@ -157,6 +172,13 @@ impl RawWebSocket {
         };
         let length = usize::try_from(length).expect("a length that fits");
         RawFrame { first: start[0], payload: self.exactly(length).await }
+    }
+
+    /// The next frame, which is a text, as JSON.
+    pub(crate) async fn json(&mut self) -> Value {
+        let frame = self.frame().await;
+        assert_eq!(frame.first, RawFrame::TEXT, "{frame:?}");
+        serde_json::from_slice(&frame.payload).expect("every text is JSON")
     }
 
     /// The next frame that is a close; whatever comes before is skipped.

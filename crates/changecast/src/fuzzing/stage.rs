@@ -116,8 +116,8 @@ impl Visitors {
             heard: Seq::ZERO,
         };
         let cut = CancellationToken::new();
-        let wanted = Subscribe { selection, start, codec, mode, span, cut };
-        (self.hub.subscribe(wanted).await.expect("a subscription is granted"), listener)
+        let wanted = Subscribe { selection, start, codec, mode, span };
+        (self.hub.subscribe(wanted, cut).await.expect("a subscription is granted"), listener)
     }
 
     fn is_gap_due(&self, start: &Start) -> bool {

@@ -13,6 +13,12 @@ pub trait Codec: Send + Sync + 'static {
     /// The format's name: views are shared by topics and name, so equal names mean equal bytes.
     fn name(&self) -> &'static str;
 
+    /// What its frames are wrapped in for the socket, if in anything: a part of the bytes' identity
+    /// beside the name, and of no metric.
+    fn framing(&self) -> &'static str {
+        ""
+    }
+
     /// The frame of one change.
     fn change(&self, id: EventId, change: &Change) -> Bytes;
 

@@ -10,13 +10,17 @@ use super::codec::{Action, Codec, Control, Gap, GapScope};
 use crate::filter::{Event, Verdict};
 use crate::model::{Body, Change, Entry, Epoch, EventId, Op, SourceGap};
 
+/// Format, framing, and whether it is the word that the document has left.
+type FrameKey = (&'static str, &'static str, bool);
+
 /// An entry, and what has been made of it so far.
 pub(super) struct Encoding<'a> {
     entry: &'a Arc<Entry>,
     id: EventId,
     event: OnceCell<Event<'a>>,
-    /// By format, and whether it is the word that the document has left: few enough to look through.
-    frames: RefCell<Vec<(&'static str, bool, Option<Bytes>)>>,
+    /// By format and framing, and whether it is the word that the document has left: few enough to
+    /// look through.
+    frames: RefCell<Vec<(FrameKey, Option<Bytes>)>>,
 }
 
 impl<'a> Encoding<'a> {
@@ -45,17 +49,16 @@ impl<'a> Encoding<'a> {
     /// What the followers of a view with this format and `verdict` get; none where the format has
     /// no word for it.
     pub(super) fn frame(&self, codec: &dyn Codec, verdict: Verdict) -> Option<Bytes> {
-        let key = (codec.name(), verdict == Verdict::Leave);
-        let known = self
-            .frames
-            .borrow()
-            .iter()
-            .find_map(|(name, leaves, frame)| ((*name, *leaves) == key).then(|| frame.clone()));
-        known.unwrap_or_else(|| {
-            let frame = self.encode(codec, verdict);
-            self.frames.borrow_mut().push((key.0, key.1, frame.clone()));
-            frame
-        })
+        let key = (codec.name(), codec.framing(), verdict == Verdict::Leave);
+        let known = self.frames.borrow().iter().find(|(known, _)| *known == key).cloned();
+        known.map_or_else(
+            || {
+                let frame = self.encode(codec, verdict);
+                self.frames.borrow_mut().push((key, frame.clone()));
+                frame
+            },
+            |(_, frame)| frame,
+        )
     }
 
     fn encode(&self, codec: &dyn Codec, verdict: Verdict) -> Option<Bytes> {

@@ -29,9 +29,10 @@ pub(super) struct Frame {
 
 /// Frames to be written at once, and how far they lead.
 #[derive(Debug)]
-pub(super) struct Run {
-    pub(super) frames: Vec<Bytes>,
-    pub(super) upto: Seq,
+pub(crate) struct Run {
+    /// With the place of each.
+    pub(crate) frames: Vec<(Seq, Bytes)>,
+    pub(crate) upto: Seq,
 }
 
 impl Run {
@@ -59,7 +60,7 @@ impl Run {
             }
             bytes += frame.bytes.len();
             last = Some(frame.seq);
-            run.frames.push(frame.bytes.clone());
+            run.frames.push((frame.seq, frame.bytes.clone()));
         }
         run
     }

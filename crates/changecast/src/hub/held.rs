@@ -5,11 +5,10 @@
 //! its cursor is all that it loses, and nobody else notices.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
 use crate::limits;
 
@@ -31,11 +30,15 @@ struct Shared {
 
 struct Holder {
     bytes: AtomicUsize,
-    cut: CancellationToken,
+    is_cut: AtomicBool,
+    cut: Cut,
 }
 
+/// Has the owner of an account go.
+pub(crate) type Cut = Box<dyn Fn() + Send + Sync>;
+
 /// One subscriber's account; dropping it gives everything back.
-pub(super) struct Account {
+pub(crate) struct Account {
     ledger: Arc<Ledger>,
     id: u64,
     holder: Arc<Holder>,
@@ -43,9 +46,10 @@ pub(super) struct Account {
 }
 
 impl Ledger {
-    /// Opens an account; `cut` is cancelled if its owner has to go.
-    pub(super) fn open(self: &Arc<Self>, cut: CancellationToken) -> Account {
-        let holder = Arc::new(Holder { bytes: AtomicUsize::new(0), cut });
+    /// Opens an account; `cut` is called, once, if its owner has to go.
+    pub(super) fn open(self: &Arc<Self>, cut: Cut) -> Account {
+        let holder = Holder { bytes: AtomicUsize::new(0), is_cut: AtomicBool::new(false), cut };
+        let holder = Arc::new(holder);
         let mut shared = self.lock();
         let id = shared.next_id;
         shared.next_id += 1;
@@ -65,10 +69,12 @@ impl Ledger {
     /// Cuts off whoever holds most; tells whether there was anybody.
     fn cut_worst(&self) -> bool {
         let shared = self.lock();
-        let live = shared.holders.values().filter(|holder| !holder.cut.is_cancelled());
-        let worst = live.max_by_key(|holder| holder.bytes.load(Ordering::Relaxed));
-        if let Some(worst) = worst {
-            worst.cut.cancel();
+        let live = shared.holders.values().filter(|holder| !holder.is_cut.load(Ordering::Relaxed));
+        let worst = live.max_by_key(|holder| holder.bytes.load(Ordering::Relaxed)).cloned();
+        drop(shared);
+        if let Some(worst) = &worst {
+            worst.is_cut.store(true, Ordering::Relaxed);
+            (worst.cut)();
         }
         worst.is_some()
     }
@@ -129,13 +135,15 @@ impl Drop for Account {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
 
     #[test]
     fn g10_beyond_the_cap_whoever_holds_most_is_cut_off() {
         let ledger = Arc::<Ledger>::default();
         let tokens = [(); 3].map(|()| CancellationToken::new());
-        let mut accounts = tokens.clone().map(|cut| ledger.open(cut));
+        let mut accounts = tokens.clone().map(|cut| ledger.open(Box::new(move || cut.cancel())));
         let [small, large, last] = &mut accounts;
         small.hold(&[Bytes::from(vec![0; 10])]);
         large.hold(&[Bytes::from(vec![0; limits::HELD_BYTES_MAX - 10])]);
@@ -150,8 +158,7 @@ mod tests {
     fn a_large_frame_weighs_once_however_many_hold_it() {
         let ledger = Arc::<Ledger>::default();
         let frame = Bytes::from(vec![0; limits::WRITE_BYTES_MAX + 1]);
-        let mut accounts: Vec<_> =
-            (0..1000).map(|_| ledger.open(CancellationToken::new())).collect();
+        let mut accounts: Vec<_> = (0..1000).map(|_| ledger.open(Box::new(|| {}))).collect();
         for account in &mut accounts {
             assert!(!account.hold(std::slice::from_ref(&frame)));
         }

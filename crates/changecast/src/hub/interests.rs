@@ -15,7 +15,7 @@ use crate::filter::Index;
 use crate::model::{Topic, TopicPattern};
 
 /// What makes a view: equal keys share one.
-pub(super) type ViewKey = (Selection, &'static str, Mode);
+pub(super) type ViewKey = (Selection, (&'static str, &'static str), Mode);
 
 /// All views, by what they select.
 #[derive(Default)]

@@ -12,6 +12,7 @@
 
 mod codec;
 mod encoding;
+mod follower;
 mod frames;
 mod held;
 mod interests;
@@ -24,13 +25,17 @@ mod subscription;
 mod view;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use codec::{Action, Codec, Control, Gap, GapScope, Hello};
+pub use follower::Follower;
 pub use frames::Mode;
+pub(crate) use frames::Run;
+pub(crate) use held::Account;
+pub(crate) use pages::EncodedPage;
 pub use publisher::{Message, PublishError, Publisher, Receipt};
 pub use selection::{Part, Selection};
 pub use session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
@@ -41,7 +46,6 @@ use held::Ledger;
 use interests::Interests;
 use pages::Pages;
 use ring::Ring;
-use subscription::Opening;
 use view::View;
 
 use crate::board::Board;
@@ -69,6 +73,22 @@ struct Shared {
     pages: Pages,
     ledger: Arc<Ledger>,
     draining: CancellationToken,
+    /// Whoever drives followers of many views at once, and hears of all of them in one call.
+    listener: OnceLock<Arc<dyn Listener>>,
+}
+
+/// Hears which views have new frames.
+pub(crate) trait Listener: Send + Sync {
+    /// These views have. Called for each page of the log, so it must not block.
+    fn stirred(&self, views: &[u64]);
+}
+
+/// What is settled about a subscription before it opens.
+struct Opening {
+    start: Start,
+    place: Place,
+    cursor_of_start: Option<Seq>,
+    span: Span,
 }
 
 /// What somebody wants to follow.
@@ -83,9 +103,6 @@ pub struct Subscribe {
     pub mode: Mode,
     /// For how long.
     pub span: Span,
-    /// Cancelled by the hub if the subscriber holds too much that it does not read: its connection
-    /// must end then, whatever it is doing.
-    pub cut: CancellationToken,
 }
 
 /// Why a subscription was not granted.
@@ -124,6 +141,7 @@ impl Hub {
             pages: Pages::default(),
             ledger: Arc::default(),
             draining: CancellationToken::new(),
+            listener: OnceLock::new(),
         });
         let feed = Arc::clone(&shared);
         tokio::spawn(async move { stop.run_until_cancelled(feed.keep_feeding(tail)).await });
@@ -131,15 +149,28 @@ impl Hub {
     }
 
     /// Opens a subscription: from here on it sees every entry, without a seam between the log's
-    /// past and its future.
+    /// past and its future. `cut` is cancelled by the hub if the subscriber holds too much that it
+    /// does not read: its connection must end then, whatever it is doing.
     ///
     /// # Errors
     /// When the log cannot be read, or the hub is full or draining.
-    pub async fn subscribe(&self, wanted: Subscribe) -> Result<Subscription, HubError> {
+    pub async fn subscribe(
+        &self,
+        wanted: Subscribe,
+        cut: CancellationToken,
+    ) -> Result<Subscription, HubError> {
+        Ok(Subscription::new(self.follow(wanted).await?, cut))
+    }
+
+    /// The same, for whoever drives many followers by itself.
+    ///
+    /// # Errors
+    /// As with [`Hub::subscribe`].
+    pub async fn follow(&self, wanted: Subscribe) -> Result<Follower, HubError> {
         if self.shared.draining.is_cancelled() {
             return Err(HubError::Draining);
         }
-        let Subscribe { selection, start, codec, mode, span, cut } = wanted;
+        let Subscribe { selection, start, codec, mode, span } = wanted;
         let topics = selection.topics();
         let place = self.shared.place(topics);
         let log = &self.shared.log;
@@ -149,8 +180,19 @@ impl Hub {
             _ => None,
         };
         let view = self.shared.view(selection, codec, mode)?;
-        let opening = Opening { start, place, cursor_of_start, span, cut };
-        Ok(Subscription::open(Arc::clone(&self.shared), view, opening))
+        let opening = Opening { start, place, cursor_of_start, span };
+        Ok(Follower::open(Arc::clone(&self.shared), view, opening))
+    }
+
+    /// Tells `listener` from now on which views have new frames. There can be one: a second is
+    /// refused, and handed back.
+    pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Result<(), Arc<dyn Listener>> {
+        self.shared.listener.set(listener)
+    }
+
+    /// Completes once the server is about to end.
+    pub(crate) async fn draining(&self) {
+        self.shared.draining.cancelled().await;
     }
 
     /// Bytes that subscribers have been handed and have not read yet.
@@ -187,7 +229,7 @@ impl Shared {
         mode: Mode,
     ) -> Result<Arc<View>, HubError> {
         let mut interests = self.interests();
-        let key = (selection, codec.name(), mode);
+        let key = (selection, (codec.name(), codec.framing()), mode);
         if let Some(view) = interests.get(&key) {
             return Ok(view);
         }
@@ -241,6 +283,12 @@ impl Shared {
         let all = if is_too_much { interests.all() } else { Vec::new() };
         drop(interests);
         touched.iter().for_each(|view| view.wake());
+        if let Some(listener) = self.listener.get()
+            && !touched.is_empty()
+        {
+            let ids: Vec<_> = touched.iter().map(|view| view.id()).collect();
+            listener.stirred(&ids);
+        }
         shrink_largest(all, &self.view_bytes);
     }
 }

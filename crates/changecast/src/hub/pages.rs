@@ -69,6 +69,14 @@ impl Pages {
         }
     }
 
+    /// The page that holds what follows `after`, if it has been read.
+    pub(super) fn cached(&self, view: &View, after: Seq) -> Option<Arc<EncodedPage>> {
+        let cached = self.lock();
+        let nearest = cached.slots.range((view.id(), Seq::ZERO)..=(view.id(), after)).next_back();
+        let page = nearest.and_then(|(_, slot)| slot.page.get());
+        page.filter(|page| page.covers(after)).cloned()
+    }
+
     /// The slot whose page may hold what follows `after`: the nearest one before it, or a new one.
     fn slot(&self, view: u64, after: Seq) -> (Key, Arc<Slot>) {
         let mut cached = self.lock();
@@ -125,7 +133,7 @@ fn weight_of(frames: &[Frame]) -> usize {
 }
 
 /// A page of a view's own topics, encoded.
-pub(super) struct EncodedPage {
+pub(crate) struct EncodedPage {
     /// The place that it follows.
     after: Seq,
     /// The place that it reaches.
@@ -147,6 +155,11 @@ impl EncodedPage {
         Self { after, covered, lost_to, frames, mode, bytes }
     }
 
+    /// The place that it reaches.
+    pub(crate) fn covered(&self) -> Seq {
+        self.covered
+    }
+
     /// Whether it holds what follows `place`. One that reads up to the tail also holds that
     /// nothing follows it.
     fn covers(&self, place: Seq) -> bool {
@@ -159,7 +172,7 @@ impl EncodedPage {
     }
 
     /// Its frames after `place`, as many as one write takes.
-    pub(super) fn run(&self, place: Seq) -> Run {
+    pub(crate) fn run(&self, place: Seq) -> Run {
         let first = self.frames.partition_point(|frame| frame.seq <= place);
         let waiting = self.frames.get(first..).unwrap_or_default();
         Run::of(waiting.iter(), self.covered, self.mode)

@@ -192,6 +192,10 @@ impl Session {
             return Step::End(cause);
         }
         if let Some(control) = self.greeting.pop_front() {
+            if self.greeting.is_empty() {
+                // It is said once, and a session may live for days: its memory goes back.
+                self.greeting = VecDeque::new();
+            }
             return self.say(control, around.now);
         }
         if around.draining {

@@ -1,33 +1,26 @@
-//! Runs one session in the task of its connection: looks, steps, reads, waits.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Runs one follower in a task of its own: looks, steps, reads, waits.
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::codec::Control;
+use super::HubError;
+use super::follower::Follower;
 use super::frames::Run;
 use super::held::Account;
 use super::selection::Selection;
-use super::session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
-use super::view::View;
-use super::{HubError, Shared};
-use crate::limits;
+use super::session::{Cause, Step};
 use crate::model::{EventId, Seq};
 
-/// One subscriber, to be driven by whoever owns its socket.
+/// One subscriber, to be driven by the task that owns its socket.
 pub struct Subscription {
-    shared: Arc<Shared>,
-    view: Arc<View>,
-    session: Session,
+    follower: Follower,
     account: Account,
     fresh: watch::Receiver<()>,
+    /// The view that `fresh` is of.
+    fresh_of: u64,
     board: watch::Receiver<u64>,
-    opened_at: Instant,
-    change_count: u64,
 }
 
 /// What the owner of the socket does.
@@ -39,37 +32,12 @@ pub enum Output {
     End(Cause),
 }
 
-/// What is settled about a subscription before it opens.
-pub(super) struct Opening {
-    pub(super) start: Start,
-    pub(super) place: Place,
-    pub(super) cursor_of_start: Option<Seq>,
-    pub(super) span: Span,
-    pub(super) cut: CancellationToken,
-}
-
 impl Subscription {
-    pub(super) fn open(shared: Arc<Shared>, view: Arc<View>, opening: Opening) -> Self {
-        let (fresh, board) = (view.fresh(), shared.board.version());
-        let around = look(&shared, &view, &board);
-        let jitter = Jitter {
-            retry: Duration::from_millis(fastrand::u64(limits::RETRY_MILLIS)),
-            retry_while_draining: Duration::from_millis(fastrand::u64(limits::RETRY_DRAIN_MILLIS)),
-        };
-        let terms = Terms {
-            start: opening.start,
-            place: opening.place,
-            cursor_of_start: opening.cursor_of_start,
-            waiting: shared.board.waiting(view.topics()),
-            down: shared.board.down(view.topics()),
-            jitter,
-            span: opening.span,
-        };
-        let session = Session::open(terms, &around);
-        let account = shared.ledger.open(opening.cut);
-        shared.telemetry.subscriber_opened(view.codec().name());
-        let opened_at = Instant::now();
-        Self { shared, view, session, account, fresh, board, opened_at, change_count: 0 }
+    pub(super) fn new(follower: Follower, cut: CancellationToken) -> Self {
+        let account = follower.account(Box::new(move || cut.cancel()));
+        let (fresh, fresh_of) = (follower.view().fresh(), follower.view_id());
+        let board = follower.shared().board.version();
+        Self { follower, account, fresh, fresh_of, board }
     }
 
     /// The next messages, as soon as there are some. Asking for them says that the ones before
@@ -82,13 +50,15 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Output, HubError> {
         self.hold(&[]);
         loop {
-            self.fresh.mark_unchanged();
-            self.board.mark_unchanged();
-            let around = look(&self.shared, &self.view, &self.board);
-            let messages = match self.session.step(&around) {
-                Step::Say(control) => self.encode(&control),
-                Step::SaySources(since) => self.encode_sources(since),
-                Step::Deliver(after) => self.deliver(after),
+            self.mark_seen();
+            let around = self.follower.look();
+            let messages = match self.follower.step(&around) {
+                Step::Say(control) => self.follower.encode(&control).into_iter().collect(),
+                Step::SaySources(since) => self.follower.encode_sources(since),
+                Step::Deliver(after) => match self.follower.run(after, around.frames_upto) {
+                    Some(run) => self.hand_out(run),
+                    None => continue,
+                },
                 Step::Read(after) => self.read(after).await?,
                 Step::Wait(until) => {
                     self.wait(until).await;
@@ -106,75 +76,55 @@ impl Subscription {
     /// What it follows.
     #[must_use]
     pub fn selection(&self) -> &Selection {
-        self.view.selection()
+        self.follower.selection()
     }
 
     /// Whether the hello, or the gap that follows it, is still to come.
     #[must_use]
     pub fn is_greeting(&self) -> bool {
-        self.session.is_greeting()
+        self.follower.is_greeting()
     }
 
     /// What is covered: resuming with it goes on exactly here.
     #[must_use]
     pub fn position(&self) -> EventId {
-        self.session.position()
+        self.follower.position()
     }
 
-    /// Follows something else from here on: what is new to it starts at the cursor.
-    ///
-    /// # Errors
-    /// When there are too many distinct subscriptions; then nothing changes.
-    pub fn follow(&mut self, selection: Selection) -> Result<(), HubError> {
-        // What it has waited through without a word is behind it.
-        self.session.skip(&look(&self.shared, &self.view, &self.board));
-        let codec = Arc::clone(self.view.codec());
-        self.view = self.shared.view(selection, codec, self.view.mode())?;
-        self.fresh = self.view.fresh();
-        Ok(())
+    /// The follower, to have it follow something else.
+    #[must_use]
+    pub fn follower(&mut self) -> &mut Follower {
+        &mut self.follower
+    }
+
+    /// From here on, it wakes for what is newer than this.
+    fn mark_seen(&mut self) {
+        if self.fresh_of != self.follower.view_id() {
+            self.fresh_of = self.follower.view_id();
+            self.fresh = self.follower.view().fresh();
+        }
+        self.fresh.mark_unchanged();
+        self.board.mark_unchanged();
     }
 
     fn hold(&mut self, messages: &[Bytes]) {
-        if self.account.hold(messages) {
-            self.shared.telemetry.subscriber_cut();
-        }
-    }
-
-    fn encode(&self, control: &Control) -> Vec<Bytes> {
-        if matches!(control, Control::Gap(_)) {
-            self.shared.telemetry.subscriber_gap(self.view.codec().name());
-        }
-        self.view.codec().control(control).into_iter().collect()
-    }
-
-    fn encode_sources(&self, since: u64) -> Vec<Bytes> {
-        let changed = self.shared.board.changed_since(since, self.view.topics());
-        let said = changed.into_iter().map(Control::Source);
-        said.filter_map(|control| self.view.codec().control(&control)).collect()
-    }
-
-    fn deliver(&mut self, after: Seq) -> Vec<Bytes> {
-        // The ring may have moved on since the step: then the next one reads the log.
-        let Some(run) = self.view.run(after, self.shared.covered()) else { return Vec::new() };
-        self.hand_out(run)
+        self.follower.hold(&mut self.account, messages);
     }
 
     async fn read(&mut self, after: Seq) -> Result<Vec<Bytes>, HubError> {
-        let Shared { pages, log, telemetry, .. } = &*self.shared;
-        let page = pages.read(&self.view, after, &**log, telemetry).await?;
-        let gap = self.session.page(page.lost_after(after), Instant::now());
-        let mut messages = gap.map(|gap| self.encode(&gap)).unwrap_or_default();
-        let run = page.run(self.session.position().seq);
-        messages.extend(self.hand_out(run));
+        let page = self.follower.read_page(after).await?;
+        let gap = self.follower.open_page(&page, Instant::now());
+        let mut messages: Vec<_> = gap.into_iter().collect();
+        messages.extend(self.hand_out(page.run(self.position().seq)));
         Ok(messages)
     }
 
     fn hand_out(&mut self, run: Run) -> Vec<Bytes> {
         let count = run.frames.len() as u64;
-        self.change_count += count;
-        self.session.delivered(run.upto, count > 0, Instant::now());
-        self.shared.telemetry.frames_delivered(self.view.codec().name(), count);
-        run.frames
+        self.follower.delivered(run.upto, count, Instant::now());
+        let name = self.follower.codec().name();
+        self.follower.shared().telemetry.frames_delivered(name, count);
+        run.frames.into_iter().map(|(_, frame)| frame).collect()
     }
 
     async fn wait(&mut self, until: Instant) {
@@ -182,32 +132,8 @@ impl Subscription {
             // An error means that the hub is gone: the drain below ends the session.
             _ = self.fresh.changed() => {}
             _ = self.board.changed() => {}
-            () = self.shared.draining.cancelled() => {}
+            () = self.follower.shared().draining.cancelled() => {}
             () = sleep_until(until) => {}
         }
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.shared.telemetry.subscriber_closed(
-            self.view.codec().name(),
-            self.opened_at.elapsed(),
-            self.change_count,
-        );
-    }
-}
-
-fn look(shared: &Shared, view: &View, board: &watch::Receiver<u64>) -> Surroundings {
-    // Read before the frames: those that the feed adds meanwhile lie beyond it.
-    let frames_upto = shared.covered();
-    let reach = view.reach();
-    Surroundings {
-        now: Instant::now(),
-        frames_after: reach.after,
-        frames_upto,
-        frames_last: reach.last,
-        board: *board.borrow(),
-        draining: shared.draining.is_cancelled(),
     }
 }

@@ -3,12 +3,18 @@
 //! Our own, because `axum::serve` sets no time limit on request headers (a half-sent one would stay
 //! open for ever), caps nothing, and does not end streams when it shuts down.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +27,8 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 use super::stall::StallGuard;
+use super::takeover::{FlushWatch, Grant, Granted, Handover};
+use crate::fanout::{Lease, Newcomer, Shards};
 use crate::limits;
 use crate::telemetry::Telemetry;
 
@@ -37,9 +45,11 @@ pub(super) struct Peer {
 pub struct Connections {
     /// Answers requests.
     pub router: Router,
+    /// Take over the sockets of streams.
+    pub shards: Shards,
     /// Counts connections.
     pub telemetry: Arc<Telemetry>,
-    /// Holds every connection's task, upgraded ones too, so that ending can wait for them.
+    /// Knows of every connection, so that ending can wait for them.
     pub tasks: TaskTracker,
     /// Cancelled when no connection should begin another request.
     pub closing: CancellationToken,
@@ -75,41 +85,93 @@ async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     connections: Connections,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) {
     if let Err(error) = prepare(&stream) {
         tracing::debug!(%error, %peer, "socket option refused");
     }
-    connections.telemetry.connection_opened();
+    let Connections { router, shards, telemetry, tasks, closing } = connections;
+    let lease = Lease::new(telemetry, permit, tasks.token());
     let cut = CancellationToken::new();
     let extension = Peer { address: peer, cut: cut.clone() };
-    let router = connections.router.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(extension.clone());
-        router.clone().call(request)
+    let handover = Handover::default();
+    let service = service_fn({
+        let handover = handover.clone();
+        move |request: Request<Incoming>| {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(extension.clone());
+            answer(router.clone(), request, handover.clone())
+        }
     });
-    let connection = http1::Builder::new()
+    let io = FlushWatch::new(StallGuard::new(stream), handover.clone());
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_TIMEOUT)
         .max_buf_size(limits::HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(StallGuard::new(stream)), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let until_closed = async {
+        .serve_connection(TokioIo::new(io), service);
+    let until_ended = async {
         tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = connections.closing.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            outcome = until_ended(&mut connection, &handover) => outcome,
+            () = closing.cancelled() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                until_ended(&mut connection, &handover).await
             }
         }
     };
-    if let Some(Err(error)) = cut.run_until_cancelled(until_closed).await {
+    match cut.run_until_cancelled(until_ended).await {
+        None | Some(Ok(None)) => {}
+        Some(Ok(Some(granted))) => {
+            let parts = connection.into_parts();
+            let stream = parts.io.into_inner().into_inner().into_inner();
+            hand_over(stream, parts.read_buf, granted, lease, &shards);
+        }
         // A client that went away, was too slow or did not speak HTTP: nobody's fault here.
-        tracing::debug!(%error, %peer, "connection ended early");
+        Some(Err(error)) => tracing::debug!(%error, %peer, "connection ended early"),
     }
-    connections.telemetry.connection_closed();
+}
+
+/// Answers a request, or never does, where it is granted a stream: then the socket leaves.
+async fn answer(
+    mut router: Router,
+    request: Request,
+    handover: Handover,
+) -> Result<Response, Infallible> {
+    let response = router.call(request).await?;
+    match Granted::take(&response) {
+        None => Ok(response),
+        Some(granted) => {
+            handover.give(granted);
+            std::future::pending().await
+        }
+    }
+}
+
+/// Serves until the connection is closed, or goes on as the stream that was granted: once all before
+/// it is written.
+async fn until_ended<C>(connection: &mut C, handover: &Handover) -> hyper::Result<Option<Granted>>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    poll_fn(|context| {
+        // Each round flushes, at its end.
+        handover.look_again();
+        match Pin::new(&mut *connection).poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map(|()| None)),
+            Poll::Pending if handover.is_due() => Poll::Ready(Ok(handover.take())),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+fn hand_over(stream: TcpStream, unread: Bytes, granted: Granted, lease: Lease, shards: &Shards) {
+    let Granted { grant: Grant { follower, wire }, head } = granted;
+    match stream.into_std() {
+        Ok(socket) => {
+            shards.adopt(Newcomer { socket, head, follower, wire, unread, lease });
+        }
+        Err(error) => tracing::warn!(%error, "a socket cannot be taken over"),
+    }
 }
 
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::frame;
 use crate::filter::Filter;
-use crate::hub::{Selection, Subscription};
+use crate::hub::{Follower, Selection};
 use crate::limits;
 use crate::model::TopicPattern;
 
@@ -32,11 +32,11 @@ enum Kind {
 }
 
 /// Does what `text` asks for, and returns the answer.
-pub(super) fn obey(text: &str, subscription: &mut Subscription) -> String {
-    let changed = edit(subscription.selection(), text)
-        .and_then(|selection| subscription.follow(selection).map_err(|error| error.to_string()));
+pub(super) fn obey(text: &str, follower: &mut Follower) -> String {
+    let changed = edit(follower.selection(), text)
+        .and_then(|selection| follower.follow(selection).map_err(|error| error.to_string()));
     match changed {
-        Ok(()) => frame::subscribed(subscription.position(), subscription.selection()),
+        Ok(()) => frame::subscribed(follower.position(), follower.selection()),
         Err(problem) => frame::error(&problem),
     }
 }

@@ -76,7 +76,7 @@ pub fn websocket_command(bytes: &[u8]) {
         }
         for command in text.split('\n') {
             let before = subscription.selection().clone();
-            let answer = command::obey(command, &mut subscription);
+            let answer = command::obey(command, subscription.follower());
             listener.hear(answer.as_bytes());
             assert_eq!(listener.followed(), subscription.selection(), "the answer is true");
             let is_error = answer.starts_with(r#"{"type":"error""#);

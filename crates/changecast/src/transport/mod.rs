@@ -24,6 +24,7 @@ mod request;
 mod router;
 mod sse;
 mod stall;
+mod takeover;
 mod websocket;
 
 pub use accept::{Connections, accept};

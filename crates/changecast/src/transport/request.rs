@@ -1,6 +1,7 @@
 //! What a subscriber asks for: the query parameters of `/events`, `/ws` and `/socket`.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Uri};
@@ -8,7 +9,7 @@ use axum::http::{HeaderMap, Uri};
 use super::format::Format;
 use super::problem::Problem;
 use crate::filter::Filter;
-use crate::hub::{Mode, Selection, Start};
+use crate::hub::{Codec, Mode, Selection, Span, Start, Subscribe};
 use crate::limits;
 use crate::model::{EventId, TopicPattern, TopicSet};
 
@@ -40,6 +41,12 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// What it asks the hub for, in this format and for so long.
+    pub(super) fn by(self, codec: Arc<dyn Codec>, span: Span) -> Subscribe {
+        let Self { selection, start, mode, .. } = self;
+        Subscribe { selection, start, codec, mode, span }
+    }
+
     /// Reads the query and the `Last-Event-ID` header.
     ///
     /// A browser that reconnects repeats the URL and adds the header, so the header wins.

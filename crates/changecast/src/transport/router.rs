@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, Version, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -26,10 +26,12 @@ use super::page::{self, PageConfig};
 use super::problem::Problem;
 use super::publish::publish;
 use super::sse::{self, Sse};
+use super::takeover::{Grant, grant};
 use super::websocket::{Commands, Handshake, WebSocket};
 use super::{health, request};
 use crate::board::Board;
-use crate::hub::{Codec, Hub, HubError, Publisher, Span, Subscribe, Subscription};
+use crate::fanout::{Chunked, Framed, WireKind};
+use crate::hub::{Codec, Hub, HubError, Publisher, Span, Subscribe};
 use crate::limits;
 use crate::log::Log;
 use crate::source::Source;
@@ -119,12 +121,40 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
         Some(wait) => Span::Poll(now + wait),
         None => Span::Until(now + Duration::from_secs(fastrand::u64(limits::LIFE_SECONDS))),
     };
-    match subscribe(&app, cut_of(&request), wanted, codec, span).await {
-        Ok(subscription) if wants_lines => sse::stream(subscription, ndjson::CONTENT_TYPE),
-        Ok(subscription) => sse::respond(subscription),
-        Err(error) if wants_lines || request.method() == Method::HEAD => refuse(&error),
-        Err(error) => sse::come_back(&error),
+    let content_type = if wants_lines { ndjson::CONTENT_TYPE } else { sse::CONTENT_TYPE };
+    let (version, cut) = (request.version(), cut_of(&request));
+    let is_head = request.method() == Method::HEAD;
+    // A long poll is an answer like others: its connection is used again.
+    let streaming = if takes_over(&request) && !is_head && !matches!(span, Span::Poll(_)) {
+        stream_by_shard(&app, version, content_type, wanted.by(codec, span)).await
+    } else {
+        let subscription = app.hub.subscribe(wanted.by(codec, span), cut).await;
+        subscription.map(|subscription| sse::stream(subscription, content_type))
+    };
+    streaming.unwrap_or_else(|error| match wants_lines || is_head {
+        true => refuse(&error),
+        false => sse::come_back(&error),
+    })
+}
+
+/// Whether the request's socket can be taken out of HTTP: that takes our own accept loop.
+fn takes_over(request: &Request<Body>) -> bool {
+    request.extensions().get::<Peer>().is_some()
+}
+
+async fn stream_by_shard(
+    app: &App,
+    version: Version,
+    content_type: &'static str,
+    mut wanted: Subscribe,
+) -> Result<Response, HubError> {
+    let mut wire = WireKind::Plain;
+    if version >= Version::HTTP_11 {
+        wanted.codec = Arc::new(Chunked(wanted.codec));
+        wire = WireKind::Chunked;
     }
+    let follower = app.hub.follow(wanted).await?;
+    Ok(grant(Grant { follower, wire }, sse::head(content_type)))
 }
 
 async fn websocket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -157,27 +187,24 @@ async fn upgrade(
         Err(problem) => return problem.into_response(),
     };
     let codec = codec(wanted.format.unwrap_or_default());
+    let (by_shard, cut) = (takes_over(&request), cut_of(&request));
     // Pings tell whether the client lives, so the connection needs no end of its own.
-    match subscribe(app, cut_of(&request), wanted, codec, Span::Endless).await {
-        Ok(subscription) => handshake.accept(request, subscription, commands, &app.tasks),
-        Err(error) => refuse(&error),
-    }
+    let answer = if by_shard {
+        let wanted = wanted.by(Arc::new(Framed(codec)), Span::Endless);
+        app.hub.follow(wanted).await.map(|follower| {
+            grant(Grant { follower, wire: WireKind::WebSocket(commands.obey()) }, handshake.head())
+        })
+    } else {
+        let subscription = app.hub.subscribe(wanted.by(codec, Span::Endless), cut).await;
+        subscription
+            .map(|subscription| handshake.accept(request, subscription, commands, &app.tasks))
+    };
+    answer.unwrap_or_else(|error| refuse(&error))
 }
 
 /// What ends the request's connection.
 fn cut_of(request: &Request<Body>) -> CancellationToken {
     request.extensions().get::<Peer>().map(|peer| peer.cut.clone()).unwrap_or_default()
-}
-
-async fn subscribe(
-    app: &App,
-    cut: CancellationToken,
-    wanted: request::Request,
-    codec: Arc<dyn Codec>,
-    span: Span,
-) -> Result<Subscription, HubError> {
-    let request::Request { selection, start, mode, .. } = wanted;
-    app.hub.subscribe(Subscribe { selection, start, codec, mode, span, cut }).await
 }
 
 fn refuse(error: &HubError) -> Response {

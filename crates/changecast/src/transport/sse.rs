@@ -13,7 +13,7 @@ use super::frame::SourceNews;
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::model::{Change, EventId};
 
-const CONTENT_TYPE: &str = "text/event-stream";
+pub(super) const CONTENT_TYPE: &str = "text/event-stream";
 
 /// Changes are unnamed, so that `onmessage` gets them; everything else has a name.
 pub(super) struct Sse {
@@ -76,11 +76,6 @@ fn event<T: serde::Serialize>(name: &str, id: Option<EventId>, data: &T) -> Stri
     text
 }
 
-/// Answers with the subscription as an endless body.
-pub(super) fn respond(subscription: Subscription) -> Response {
-    stream(subscription, CONTENT_TYPE)
-}
-
 /// A body that writes what the subscription hands out, as it comes.
 pub(super) fn stream(subscription: Subscription, content_type: &'static str) -> Response {
     let body = unfold(Some(subscription), |subscription| async {
@@ -94,7 +89,14 @@ pub(super) fn stream(subscription: Subscription, content_type: &'static str) -> 
             Err(error) => Some((Err(error), None)),
         }
     });
-    let mut response = Response::new(Body::from_stream(body));
+    let mut response = head(content_type);
+    *response.body_mut() = Body::from_stream(body);
+    response
+}
+
+/// The head of a stream.
+pub(super) fn head(content_type: &'static str) -> Response {
+    let mut response = Response::default();
     set_headers(&mut response, content_type);
     response
 }

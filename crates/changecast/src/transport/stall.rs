@@ -25,6 +25,10 @@ impl<T> StallGuard<T> {
         Self { io, stuck: None, is_stuck: false }
     }
 
+    pub(super) fn into_inner(self) -> T {
+        self.io
+    }
+
     /// Passes on what a write came to; an error once it is stuck for too long.
     fn watch<R>(
         &mut self,

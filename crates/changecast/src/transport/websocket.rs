@@ -17,6 +17,7 @@ use super::accept::Peer;
 use super::format::Format;
 use super::problem::Problem;
 use super::{command, frame};
+use crate::fanout::Obey;
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::limits;
 use crate::model::{Change, EventId};
@@ -49,6 +50,17 @@ pub(super) enum Commands {
     Obey,
     /// Nothing: the original's protocol has none.
     Ignore,
+}
+
+impl Commands {
+    /// What a shard does with a client's message.
+    pub(super) fn obey(self) -> Option<Obey> {
+        let obey: Obey = |text, follower| match text {
+            Some(text) => command::obey(text, follower),
+            None => frame::error("commands are JSON texts"),
+        };
+        (self == Self::Obey).then_some(obey)
+    }
 }
 
 /// A granted handshake, to be answered with a subscription.
@@ -89,9 +101,6 @@ impl Handshake {
         commands: Commands,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Response {
-        let Ok(accept) = HeaderValue::from_str(&self.accept) else {
-            return bad("Missing/Invalid WebSocket headers").into_response();
-        };
         let cut = request.extensions().get::<Peer>().map(|peer| peer.cut.clone());
         let upgrade = hyper::upgrade::on(&mut request);
         let serving = async move {
@@ -104,6 +113,14 @@ impl Handshake {
             }
         };
         tasks.spawn(async move { cut.unwrap_or_default().run_until_cancelled(serving).await });
+        self.head()
+    }
+
+    /// The head of the answer.
+    pub(super) fn head(self) -> Response {
+        let Ok(accept) = HeaderValue::from_str(&self.accept) else {
+            return bad("Missing/Invalid WebSocket headers").into_response();
+        };
         let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -226,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Event::Text(command) if self.commands == Commands::Obey => {
                 self.greet(subscription).await?;
-                let answer = command::obey(&command, subscription);
+                let answer = command::obey(&command, subscription.follower());
                 self.send(&[websocket::frame::text(answer.as_bytes())]).await
             }
             Event::Binary(_) if self.commands == Commands::Obey => {

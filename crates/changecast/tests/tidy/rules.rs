@@ -10,6 +10,7 @@ const LEVELS: &[&[&str]] = &[
     &["model", "filter", "limits", "websocket"],
     &["log", "board"],
     &["source", "hub"],
+    &["fanout"],
     &["transport", "stores", "handlers"],
     &["server"],
 ];

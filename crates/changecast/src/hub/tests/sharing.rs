@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::support::{TestCodec, TestHub, topics};
 use crate::hub::{Codec, HubError, Mode, Selection, Span, Start, Subscribe};
 use crate::limits;
-use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn an_entry_is_encoded_once_for_each_format_not_for_each_view_or_subscriber() {
@@ -67,12 +66,11 @@ async fn g10_there_are_only_so_many_views_and_a_known_one_is_still_granted() {
             codec,
             mode: Mode::Queue,
             span: Span::Endless,
-            cut: CancellationToken::new(),
         }
     };
-    let refused = hub.hub.subscribe(wanted("one.more")).await.map(|_| ());
+    let refused = hub.hub.follow(wanted("one.more")).await.map(|_| ());
     assert!(matches!(refused, Err(HubError::TooManyViews)), "{refused:?}");
-    assert!(hub.hub.subscribe(wanted("a.t7")).await.is_ok());
+    assert!(hub.hub.follow(wanted("a.t7")).await.is_ok());
     subscribers.pop();
-    assert!(hub.hub.subscribe(wanted("one.more")).await.is_ok(), "a place has become free");
+    assert!(hub.hub.follow(wanted("one.more")).await.is_ok(), "a place has become free");
 }

@@ -7,7 +7,6 @@ use crate::hub::{Codec, HubError, Mode, Selection, Span, Start, Subscribe};
 use crate::limits;
 use crate::log::Retention;
 use crate::model::TopicSet;
-use tokio_util::sync::CancellationToken;
 
 const SIZE: usize = 64 << 10;
 /// Half as much again as a view's ring holds.
@@ -111,8 +110,7 @@ async fn draining_says_bye_to_everybody_ends_them_and_lets_no_other_in() {
         codec,
         mode: Mode::Queue,
         span: Span::Endless,
-        cut: CancellationToken::new(),
     };
-    let refused = hub.hub.subscribe(wanted).await.map(|_| ());
+    let refused = hub.hub.follow(wanted).await.map(|_| ());
     assert!(matches!(refused, Err(HubError::Draining)), "{refused:?}");
 }

@@ -204,15 +204,8 @@ impl TestHub {
         codec: &Arc<TestCodec>,
     ) -> Subscriber {
         let codec: Arc<dyn Codec> = Arc::<TestCodec>::clone(codec);
-        let wanted = Subscribe {
-            selection,
-            start,
-            codec,
-            mode: Mode::Queue,
-            span: Span::Endless,
-            cut: CancellationToken::new(),
-        };
-        Subscriber::new(self.hub.subscribe(wanted).await.unwrap())
+        let wanted = Subscribe { selection, start, codec, mode: Mode::Queue, span: Span::Endless };
+        Subscriber::new(self.hub.subscribe(wanted, CancellationToken::new()).await.unwrap())
     }
 
     pub(super) fn id(&self, seq: u64) -> EventId {

@@ -1,0 +1,177 @@
+//! What differs between a stream over HTTP and a WebSocket: how it ends, and what may come in.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::framing::LAST_CHUNK;
+use crate::hub::Follower;
+use crate::limits;
+use crate::websocket::{Event, Receiver, frame};
+
+/// Does what a client's message asks for, and returns the answer. There is no text if it is binary.
+pub(crate) type Obey = fn(Option<&str>, &mut Follower) -> String;
+
+/// How a connection is to speak.
+#[derive(Clone, Copy)]
+pub(crate) enum WireKind {
+    /// A body in chunks, as HTTP/1.1 has it.
+    Chunked,
+    /// A body that ends with the connection, as HTTP/1.0 has it.
+    Plain,
+    /// Frames both ways, and what becomes of a client's messages; without it they are ignored.
+    WebSocket(Option<Obey>),
+}
+
+/// How a connection speaks.
+pub(super) enum Wire {
+    Chunked,
+    Plain,
+    WebSocket(Box<WebSocket>),
+}
+
+/// The state of a WebSocket.
+pub(super) struct WebSocket {
+    receiver: Receiver,
+    /// What becomes of a client's messages; without it they are ignored.
+    obey: Option<Obey>,
+    /// What was read, and waits until the answers before it are written.
+    unread: Vec<u8>,
+    ping_at: Instant,
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The session is over, and the client is to come back.
+    Session,
+    /// The log cannot be read.
+    Failure,
+}
+
+impl Wire {
+    /// The wire of a connection whose client has sent `unread` already: after the request for a
+    /// stream over HTTP it has nothing more to say, and that is thrown away.
+    pub(super) fn new(kind: WireKind, unread: &[u8]) -> Self {
+        match kind {
+            WireKind::Chunked => Self::Chunked,
+            WireKind::Plain => Self::Plain,
+            WireKind::WebSocket(obey) => Self::WebSocket(Box::new(WebSocket {
+                receiver: Receiver::new(limits::WEBSOCKET_MESSAGE_BYTES_MAX),
+                obey,
+                unread: unread.to_vec(),
+                ping_at: Instant::now() + limits::PING_EVERY,
+            })),
+        }
+    }
+
+    /// The last words; none where the connection's own end says it.
+    pub(super) fn farewell(&self, end: End) -> Option<Bytes> {
+        match (self, end) {
+            (Self::Chunked, End::Session) => Some(Bytes::from_static(LAST_CHUNK)),
+            // Without its last chunk, a body is seen to have broken off.
+            (Self::Chunked, End::Failure) | (Self::Plain, _) => None,
+            (Self::WebSocket(_), End::Session) => {
+                Some(frame::close(1001, "shutting down, please reconnect"))
+            }
+            (Self::WebSocket(_), End::Failure) => {
+                Some(frame::close(1011, "internal error, please reconnect"))
+            }
+        }
+    }
+
+    /// Whether the other end says, too, that it has ended.
+    pub(super) fn closes_both_ways(&self) -> bool {
+        matches!(self, Self::WebSocket(_))
+    }
+
+    /// When the next ping is due.
+    pub(super) fn ping_at(&self) -> Option<Instant> {
+        match self {
+            Self::WebSocket(socket) => Some(socket.ping_at),
+            Self::Chunked | Self::Plain => None,
+        }
+    }
+
+    /// A ping, if it is due.
+    pub(super) fn ping(&mut self, now: Instant) -> Option<Bytes> {
+        match self {
+            Self::WebSocket(socket) if now >= socket.ping_at => {
+                socket.ping_at = now + limits::PING_EVERY;
+                Some(frame::ping())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes in what was read. A stream over HTTP has nothing more to ask for.
+    pub(super) fn take_in(&mut self, bytes: &[u8]) {
+        if let Self::WebSocket(socket) = self {
+            socket.unread.extend_from_slice(bytes);
+        }
+    }
+
+    /// Whether there are messages that wait for their answers.
+    pub(super) fn has_unread(&self) -> bool {
+        matches!(self, Self::WebSocket(socket) if !socket.unread.is_empty())
+    }
+
+    /// Answers what was taken in, until the answers are many; whether the client has closed the
+    /// connection, or has lost its right to it. One that `is_ending` gets no more answers.
+    pub(super) fn converse(
+        &mut self,
+        follower: &mut Follower,
+        is_ending: bool,
+        answers: &mut Vec<u8>,
+    ) -> bool {
+        match self {
+            Self::WebSocket(socket) => socket.converse(follower, is_ending, answers),
+            Self::Chunked | Self::Plain => false,
+        }
+    }
+}
+
+impl WebSocket {
+    fn converse(
+        &mut self,
+        follower: &mut Follower,
+        is_ending: bool,
+        answers: &mut Vec<u8>,
+    ) -> bool {
+        let mut input = &*self.unread;
+        let mut is_closed = false;
+        while !is_closed && answers.len() < limits::WRITE_BYTES_MAX {
+            let answer = match self.receiver.receive(&mut input) {
+                Ok(None) => break,
+                Ok(Some(Event::Close(code))) => {
+                    is_closed = true;
+                    Some(frame::close_back(code.as_ref()))
+                }
+                Ok(Some(event)) => answer(&event, self.obey, follower),
+                Err(violation) => {
+                    is_closed = true;
+                    Some(frame::close(violation.code(), &violation.to_string()))
+                }
+            };
+            if let Some(answer) = answer.filter(|_| !is_ending) {
+                answers.extend_from_slice(&answer);
+            }
+        }
+        let taken = self.unread.len() - input.len();
+        self.unread.drain(..taken);
+        if self.unread.is_empty() {
+            // Few clients say much: the room goes back.
+            self.unread = Vec::new();
+        }
+        is_closed
+    }
+}
+
+fn answer(event: &Event, obey: Option<Obey>, follower: &mut Follower) -> Option<Bytes> {
+    let message = match event {
+        Event::Ping(payload) => return Some(frame::pong(payload)),
+        Event::Text(text) => Some(&**text),
+        Event::Binary(_) => None,
+        Event::Pong | Event::Close(_) => return None,
+    };
+    Some(frame::text(obey?(message, follower).as_bytes()))
+}
