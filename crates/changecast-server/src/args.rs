@@ -17,6 +17,7 @@ use clap_complete::Shell;
 use serde::Deserialize;
 
 use crate::age::Age;
+use crate::bench::BenchArguments;
 use crate::sqlite::SqliteArguments;
 use crate::sub::SubArguments;
 
@@ -56,6 +57,8 @@ pub(crate) enum Verb {
     Demo(ServeArguments),
     /// Follow a changecast server from a terminal or a script.
     Sub(SubArguments),
+    /// Measure how fast a server delivers to many subscribers.
+    Bench(BenchArguments),
     /// Let a SQLite database write down its changes, so that it can be watched.
     Sqlite(SqliteArguments),
     /// Look at every source, and say what mends what does not work.

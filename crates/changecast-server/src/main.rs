@@ -3,6 +3,7 @@
 mod age;
 mod args;
 mod banner;
+mod bench;
 mod check;
 mod completions;
 mod config;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         Some(Verb::Serve(given)) => serve(given, false),
         Some(Verb::Demo(given)) => serve(given, true),
         Some(Verb::Sub(given)) => sub::run(given),
+        Some(Verb::Bench(given)) => bench::run(&given),
         Some(Verb::Sqlite(given)) => sqlite::run(&given),
         Some(Verb::Check(given)) => check::run(given),
         Some(Verb::Config(ConfigVerb::Print(given))) => settings::print(given, &origins),

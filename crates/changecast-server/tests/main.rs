@@ -9,6 +9,7 @@
 
 mod support;
 
+mod bench;
 mod caps;
 mod check;
 mod cli;

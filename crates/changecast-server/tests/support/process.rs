@@ -32,6 +32,10 @@ impl Process {
         Self { pid, stdout, stderr, exit }
     }
 
+    pub(crate) fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         if self.exit.borrow().is_none() {
             kill_process(self.pid, signal).expect("the process is there");
