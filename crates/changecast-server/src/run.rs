@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use changecast::limits;
 use changecast::log::SqliteLog;
 use changecast::server::{Server, ServerConfig};
 use changecast::telemetry::Telemetry;
 use changecast::transport::{DocumentsMode, PageConfig, Policy};
 use fd_lock::RwLock;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Failure;
@@ -39,8 +40,7 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
 
 async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
     let address = SocketAddr::new(config.address, config.port);
-    let listener =
-        TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
+    let listener = listen(address).map_err(|error| cannot_listen(address, &error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
     let log_file = data.join("log.db");
     let log = SqliteLog::open_with(&log_file, config.log)
@@ -68,6 +68,18 @@ async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
     banner.print().map_err(|error| Failure::Run(format!("cannot write to stdout: {error}")))?;
     let served = server.serve(listener, ended).await;
     served.map_err(|error| Failure::Run(format!("cannot serve: {error}")))
+}
+
+/// With room for a burst of connections: who finds no place tries again only after a second.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As every listener that is started anew where it was.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::LISTEN_BACKLOG)
 }
 
 fn documents_mode(source: &SourceConfig, external: Documents) -> DocumentsMode {

@@ -354,6 +354,9 @@ pub const RETRY_DRAIN_MILLIS: std::ops::Range<u64> = 2_000..10_000;
 /// Connections at once.
 pub const CONNECTIONS_MAX: usize = 16_000;
 
+/// Connections that wait to be accepted: what Linux allows at most, unless told otherwise.
+pub const LISTEN_BACKLOG: u32 = 4096;
+
 /// Bytes of a request's line and headers.
 pub const HEADER_BYTES_MAX: usize = 16 << 10;
 
