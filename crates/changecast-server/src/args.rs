@@ -36,6 +36,7 @@ Examples:
   curl -N http://127.0.0.1:8888/events              the same without changecast
 
 Flags win over CHANGECAST_* variables (CHANGECAST_PORT=80), those over the --config file.
+A connection takes a file descriptor: changecast raises its soft limit to the hard one (ulimit -H -n).
 Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration; `changecast sub --help` has those of sub.";
 
 /// Watches databases and pushes every change, live, over SSE and WebSocket: ordered, resumable,

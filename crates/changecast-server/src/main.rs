@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod completions;
 mod config;
+mod descriptors;
 mod logging;
 mod run;
 mod settings;

@@ -19,12 +19,14 @@ use crate::Failure;
 use crate::args::Documents;
 use crate::banner::Banner;
 use crate::config::{Config, Data};
+use crate::descriptors;
 use crate::logging;
 use crate::sources::SourceConfig;
 
 /// Serves until a signal asks to end.
 pub(crate) fn run(config: Config) -> Result<(), Failure> {
     logging::start(&config.logging);
+    descriptors::raise_limit();
     let data = DataDirectory::open(&config.data)?;
     let mut lock = RwLock::new(data.lock_file()?);
     let _locked = lock.try_write().map_err(|_| {

@@ -10,6 +10,7 @@
 mod support;
 
 mod bench;
+mod burst;
 mod caps;
 mod check;
 mod cli;

@@ -22,6 +22,19 @@ impl Process {
     pub(crate) fn start(arguments: &[String], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_changecast"));
         command.args(arguments).env_clear().envs(variables.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// The same with limits set by the shell, such as `ulimit -n 100`.
+    pub(crate) fn start_limited(limits: &str, arguments: &[String]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let script = format!("{limits} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_changecast")]);
+        command.args(arguments).env_clear();
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let pid = Pid::from_child(&child);
@@ -56,11 +69,25 @@ impl Process {
 
     /// The most memory that it has held: mebibytes.
     pub(crate) fn memory_peak_mib(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.pid.as_raw_nonzero());
-        let status = std::fs::read_to_string(path).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        self.memory_kib("VmHWM:") / 1024
+    }
+
+    /// The memory that it holds now and that is no file's: kibibytes.
+    pub(crate) fn anonymous_memory_kib(&self) -> u64 {
+        self.memory_kib("RssAnon:")
+    }
+
+    fn memory_kib(&self, field: &str) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        kibibytes.and_then(|text| text.trim().parse::<u64>().ok()).expect("a number") / 1024
+        kibibytes.and_then(|text| text.trim().parse().ok()).expect("a number")
+    }
+
+    /// What the kernel tells of it in a file of `/proc`.
+    pub(crate) fn proc(&self, file: &str) -> String {
+        let path = format!("/proc/{}/{file}", self.pid.as_raw_nonzero());
+        std::fs::read_to_string(path).expect("it runs")
     }
 
     pub(crate) fn stdout(&self) -> String {

@@ -68,8 +68,22 @@ impl TestServer {
         Self::run(all, data, variables).await
     }
 
+    /// With the embedded store, and limits set by the shell, such as `ulimit -n 100`.
+    pub(crate) async fn start_limited(limits: &str) -> Self {
+        let data = TempDir::new().expect("a temporary directory");
+        let arguments = vec!["--data".to_owned(), path_text(data.path()), "--port=0".to_owned()];
+        let process = Process::start_limited(limits, &arguments);
+        let server = Self::of(process, arguments, data).await;
+        server.ready().await;
+        server
+    }
+
     async fn run(arguments: Vec<String>, data: TempDir, variables: &[(&str, &str)]) -> Self {
-        let mut process = Process::start(&arguments, variables);
+        let process = Process::start(&arguments, variables);
+        Self::of(process, arguments, data).await
+    }
+
+    async fn of(mut process: Process, arguments: Vec<String>, data: TempDir) -> Self {
         let address = address_of(&mut process).await;
         Self { process, arguments, address, data, client: http_client() }
     }

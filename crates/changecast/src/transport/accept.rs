@@ -58,6 +58,7 @@ pub struct Connections {
 /// Accepts connections until `connections.closing` is cancelled.
 pub async fn accept(listener: TcpListener, connections: Connections) {
     let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -66,12 +67,15 @@ pub async fn accept(listener: TcpListener, connections: Connections) {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors, most likely: some will be free soon.
-                tracing::warn!(%error, "accept failed");
+                // Out of descriptors, most likely: some will be free soon. Until then, once is enough.
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "accept failed");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
+        is_failing = false;
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
             connections.telemetry.connection_refused();
             continue;
