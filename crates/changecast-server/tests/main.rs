@@ -18,6 +18,7 @@ mod config;
 mod conformance;
 mod documents;
 mod drain;
+mod fairness;
 mod filters;
 mod follow;
 mod formats;

@@ -51,7 +51,7 @@ async fn g2_a_websocket_client_that_returns_too_late_is_told() {
 }
 
 /// Reads up to the document `last`: every number comes in its turn, save those that a gap names.
-async fn read_with_gaps(client: &mut impl Subscriber, last: i64) -> usize {
+pub(crate) async fn read_with_gaps(client: &mut impl Subscriber, last: i64) -> usize {
     let (mut expected, mut gap_count) = (1, 0);
     while expected <= last {
         match client.next().await {

@@ -72,6 +72,16 @@ impl Connection {
         Ok(bytes)
     }
 
+    /// As many bytes as there are, once there are some; none at the end.
+    pub(crate) async fn some(&mut self, buffer: &mut [u8]) -> usize {
+        self.stream.read(buffer).await.unwrap_or(0)
+    }
+
+    /// Says that nothing more is coming, and goes on listening.
+    pub(crate) async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("it is open");
+    }
+
     /// Everything until the server closes, be it by a reset.
     pub(crate) async fn until_closed(&mut self) -> Vec<u8> {
         let mut all = Vec::new();

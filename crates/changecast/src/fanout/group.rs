@@ -126,6 +126,28 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn g8_a_view_that_is_stirred_all_the_time_takes_turns_with_another() {
+        let mut groups = Groups::default();
+        (0..100).for_each(|slot| {
+            groups.join(1, slot);
+        });
+        groups.join(2, 100);
+        let mut turns = Vec::new();
+        for _ in 0..50 {
+            groups.stir(1);
+            groups.stir(2);
+            let view = groups.begin_slice().expect("both are due");
+            for _ in 0..10 {
+                groups.next(view);
+            }
+            groups.stir(view);
+            groups.end_slice(view);
+            turns.push(view);
+        }
+        assert_eq!(turns, [1, 2].repeat(25));
+    }
+
     proptest! {
         /// Whoever comes and goes: each member that stays is met after a stir, and seats are true.
         #[test]
