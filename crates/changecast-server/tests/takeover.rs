@@ -117,3 +117,158 @@ async fn g10_who_does_not_read_answers_is_not_asked_for_more_questions() {
         assert_eq!(rude.json().await["type"], "error");
     }
 }
+
+/// The same request as browsers, proxies and programs write it.
+fn requests(host: &str) -> Vec<(&'static str, String)> {
+    let get = |target: &str, headers: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n")
+    };
+    let chunks = "3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\nTrailer: x\r\n\r\n";
+    vec![
+        ("closing", get("/events", "Connection: close\r\n")),
+        ("an absolute target", get(&format!("http://{host}/events"), "Via: 1.1 proxy\r\n")),
+        ("with a body", get("/events", "Content-Length: 5\r\n") + "hello"),
+        ("with a body in chunks", get("/events", "Transfer-Encoding: chunked\r\n") + chunks),
+        ("with half of a body", get("/events", "Content-Length: 500\r\n") + "hello"),
+        ("expecting", get("/events", "Expect: 100-continue\r\nContent-Length: 5\r\n")),
+        (
+            "upper-case",
+            format!("GET /events HTTP/1.1\r\nHOST: {host}\r\nACCEPT: TEXT/EVENT-STREAM\r\n\r\n"),
+        ),
+        (
+            "lower-case",
+            format!("GET /events HTTP/1.1\r\nhost:{host}\r\naccept:text/event-stream\r\n\r\n"),
+        ),
+        (
+            "offering h2c",
+            get(
+                "/events",
+                "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+            ),
+        ),
+        (
+            "offering a WebSocket elsewhere",
+            get("/events", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ),
+        ("with more behind it", get("/events", "") + &get("/healthz", "")),
+    ]
+}
+
+#[tokio::test]
+async fn a_stream_is_granted_however_the_request_for_it_is_written() {
+    let server = TestServer::start().await;
+    for (what, request) in requests(&server.address().to_string()) {
+        let mut connection = Connection::open(server.address()).await;
+        connection.send(request.as_bytes()).await;
+        let head = connection.head().await;
+        assert_eq!(head.status, 200, "{what}");
+        assert_eq!(head.header("content-type"), Some("text/event-stream"), "{what}");
+        assert_eq!(head.header("connection"), Some("close"), "{what}");
+        assert_eq!(head.header("content-length"), None, "{what}");
+        lines_until(&mut connection, "event: hello").await;
+        // What comes late, or is said into the stream, is not listened to.
+        connection.send(b"world\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n").await;
+        server.put(what, &json!({})).await;
+        let document = format!(r#""documentKey":{{"_id":"{what}"}}"#);
+        let lines = lines_until(&mut connection, &document).await;
+        assert!(!lines.iter().any(|line| line.starts_with("HTTP/")), "{what}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_closes_its_sending_half_has_gone() {
+    let server = TestServer::start().await;
+    let count = "changecast_subscribers{transport=\"sse\"}";
+    let mut connection = Connection::open(server.address()).await;
+    connection.send(get("/events", "HTTP/1.1", &server).as_bytes()).await;
+    lines_until(&mut connection, "event: hello").await;
+    server.metric_becomes(count, 1).await;
+    connection.finish().await;
+    server.metric_becomes(count, 0).await;
+    connection.until_closed().await;
+}
+
+#[tokio::test]
+async fn a_head_of_a_stream_leaves_the_connection_to_other_requests() {
+    let server = TestServer::start().await;
+    let mut connection = Connection::open(server.address()).await;
+    for _ in 0..3 {
+        let head = get("/events", "HTTP/1.1", &server).replace("GET", "HEAD");
+        connection.send(head.as_bytes()).await;
+        let head = connection.head().await;
+        assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+    }
+    connection.send(get("/events", "HTTP/1.1", &server).as_bytes()).await;
+    assert_eq!(connection.head().await.status, 200);
+    lines_until(&mut connection, "event: hello").await;
+}
+
+#[tokio::test]
+async fn g1_requests_of_all_kinds_in_one_go_are_answered_in_order_then_comes_the_stream() {
+    let server = TestServer::start().await;
+    let put = |id| {
+        format!(
+            "PUT /documents/test/test/{id} HTTP/1.1\r\nHost: {}\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}",
+            server.address()
+        )
+    };
+    let mut requests = String::new();
+    for number in 0..8 {
+        requests += &put(number);
+        requests += &get("/healthz", "HTTP/1.1", &server);
+        requests += &get("/no/such", "HTTP/1.1", &server);
+        requests += &get("/", "HTTP/1.1", &server).replace("GET", "HEAD");
+    }
+    requests += &get("/events?since=earliest", "HTTP/1.1", &server);
+    let mut connection = Connection::open(server.address()).await;
+    connection.send(requests.as_bytes()).await;
+    for _ in 0..8 {
+        for expected in [201, 200, 404, 200] {
+            let head = connection.head().await;
+            assert_eq!(head.status, expected);
+            let is_head_only = head.header("etag").is_some();
+            let length = head.header("content-length").filter(|_| !is_head_only).unwrap_or("0");
+            connection.exactly(length.parse().expect("a number")).await.expect("a body");
+        }
+    }
+    assert_eq!(connection.head().await.header("content-type"), Some("text/event-stream"));
+    for number in 0..8 {
+        lines_until(&mut connection, &format!(r#""documentKey":{{"_id":"{number}"}}"#)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_with_a_body_is_refused_as_nobody_could_tell_it_from_frames() {
+    let server = TestServer::start().await;
+    let command = masked(RawFrame::TEXT, br#"{"type":"subscribe","topics":["*"]}"#);
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let length = format!("Content-Length: {}\r\n", command.len());
+    for (framing, status) in
+        [(&*length, 400), ("Transfer-Encoding: chunked\r\n", 400), ("Content-Length: 0\r\n", 101)]
+    {
+        for path in ["/ws", "/socket"] {
+            let host = server.address();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{upgrade}{framing}\r\n");
+            let mut connection = Connection::open(host).await;
+            connection.send(request.as_bytes()).await;
+            assert_eq!(connection.head().await.status, status, "{path} {framing}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_is_understood_in_any_case() {
+    let server = TestServer::start().await;
+    let host = server.address();
+    let request = format!(
+        "GET http://{host}/ws HTTP/1.1\r\nHOST: {host}\r\nconnection:keep-alive, UPGRADE\r\n\
+         UPGRADE: WebSocket\r\nsec-websocket-KEY: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-Websocket-Version: 13\r\n\r\n"
+    );
+    let mut connection = Connection::open(host).await;
+    connection.send(request.as_bytes()).await;
+    let head = connection.head().await;
+    assert_eq!((head.status, head.header("content-length")), (101, None));
+}

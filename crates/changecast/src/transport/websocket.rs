@@ -88,6 +88,9 @@ impl Handshake {
         let (Some(key), Some(_)) = (key, version) else {
             return Err(bad("Missing/Invalid WebSocket headers"));
         };
+        if has_body(headers) {
+            return Err(bad("A handshake has no body: it could not be told from frames."));
+        }
         let accept = websocket::accept_key(key.as_bytes());
         let speaks_ours = has_token(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
         Ok(Self { accept, speaks_ours })
@@ -139,6 +142,12 @@ const KEY_LENGTH: usize = 24;
 
 fn bad(detail: &str) -> Problem {
     Problem::bad_request("websocket", detail)
+}
+
+/// Whether a body follows the headers (RFC 9112, section 6).
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
