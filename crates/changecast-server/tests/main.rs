@@ -24,6 +24,7 @@ mod follow;
 mod formats;
 mod guard;
 mod health;
+mod hostile;
 mod http_source;
 mod isolation;
 mod lists;

@@ -86,7 +86,7 @@ impl Process {
 
     /// What the kernel tells of it in a file of `/proc`.
     pub(crate) fn proc(&self, file: &str) -> String {
-        let path = format!("/proc/{}/{file}", self.pid.as_raw_nonzero());
+        let path = format!("/proc/{}/{file}", self.id());
         std::fs::read_to_string(path).expect("it runs")
     }
 

@@ -196,6 +196,11 @@ impl RawWebSocket {
         self.connection.until_closed().await
     }
 
+    /// Says that nothing more is coming, without a close.
+    pub(crate) async fn finish(&mut self) {
+        self.connection.finish().await;
+    }
+
     async fn exactly(&mut self, count: usize) -> Vec<u8> {
         self.connection.exactly(count).await.expect("the connection goes on")
     }

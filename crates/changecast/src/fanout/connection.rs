@@ -226,7 +226,7 @@ impl Connection {
     }
 
     fn end_on(&mut self, turn: &mut Turn<'_>, now: Instant) -> io::Result<Next> {
-        if self.flush(turn, now)? && !self.wire.closes_both_ways() {
+        if self.flush(turn, now)? && !self.wire.awaits_close() {
             // The peer sees the end, and what it has not read yet is not cut off.
             self.socket.shutdown(Shutdown::Write)?;
         }

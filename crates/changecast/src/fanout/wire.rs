@@ -36,6 +36,8 @@ pub(super) struct WebSocket {
     obey: Option<Obey>,
     /// What was read, and waits until the answers before it are written.
     unread: Vec<u8>,
+    /// Whether the client has ended the connection, be it by a violation: it need not say so again.
+    is_over: bool,
     ping_at: Instant,
 }
 
@@ -59,6 +61,7 @@ impl Wire {
                 receiver: Receiver::new(limits::WEBSOCKET_MESSAGE_BYTES_MAX),
                 obey,
                 unread: unread.to_vec(),
+                is_over: false,
                 ping_at: Instant::now() + limits::PING_EVERY,
             })),
         }
@@ -79,9 +82,10 @@ impl Wire {
         }
     }
 
-    /// Whether the other end says, too, that it has ended.
-    pub(super) fn closes_both_ways(&self) -> bool {
-        matches!(self, Self::WebSocket(_))
+    /// Whether the other end is still to say, too, that it has ended. One that has waits for us to
+    /// close the connection (RFC 6455, section 7.1.1).
+    pub(super) fn awaits_close(&self) -> bool {
+        matches!(self, Self::WebSocket(socket) if !socket.is_over)
     }
 
     /// When the next ping is due.
@@ -162,6 +166,7 @@ impl WebSocket {
             // Few clients say much: the room goes back.
             self.unread = Vec::new();
         }
+        self.is_over |= is_closed;
         is_closed
     }
 }
