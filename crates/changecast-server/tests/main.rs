@@ -32,6 +32,7 @@ mod logging;
 mod loss;
 mod mongodb;
 mod page;
+mod parsers;
 mod postgres;
 mod publish;
 mod redis;

@@ -19,6 +19,11 @@ pub(crate) struct SseBlock {
 }
 
 impl SseBlock {
+    /// The blocks of a whole stream.
+    pub(crate) fn all(text: &str) -> Vec<Self> {
+        text.split_terminator("\n\n").map(Self::parse).collect()
+    }
+
     fn parse(text: &str) -> Self {
         let mut block = Self::default();
         for line in text.split('\n').map(|line| line.trim_end_matches('\r')) {
