@@ -1,114 +1,21 @@
 // The live page in a real browser, against the real binary. Row ids (S0-..) name the behaviour of the original that a test holds.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launchChromium } from "./chromium.mjs";
+import { Server } from "./server.mjs";
 
-const CHROMIUM = "/usr/bin/chromium";
-const CHROMIUM_ARGS = [
-  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
 const WAIT_MS = 15_000;
 const TEST_LIMIT = { timeout: 60_000 };
 const SCREENSHOTS = process.env.CHANGECAST_SCREENSHOTS;
-
-/* ---------- The server ---------- */
-
-function binaryPath() {
-  const target = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../target");
-  const candidates = [process.env.CHANGECAST_BIN, `${target}/release/changecast`, `${target}/debug/changecast`];
-  const found = candidates.find((candidate) => candidate && existsSync(candidate));
-  assert.ok(found, `no changecast binary at any of: ${candidates.filter(Boolean).join(", ")}`);
-  return path.resolve(found);
-}
-
-class Server {
-  static async start(t) {
-    const server = new Server();
-    server.directory = await mkdtemp(path.join(tmpdir(), "changecast-page-"));
-    t.after(async () => {
-      await server.kill();
-      await rm(server.directory, { recursive: true, force: true });
-    });
-    await server.launch(0);
-    return server;
-  }
-
-  async launch(port) {
-    const args = ["--port", String(port), "--address", "127.0.0.1", "--data", path.join(this.directory, "data")];
-    this.process = spawn(binaryPath(), args, { cwd: this.directory, stdio: ["ignore", "pipe", "pipe"] });
-    this.exited = new Promise((resolve) => this.process.once("exit", resolve).once("error", resolve));
-    this.port = await bannerPort(this.process);
-    this.origin = `http://127.0.0.1:${this.port}`;
-  }
-
-  async kill() {
-    this.process?.kill("SIGKILL");
-    await this.exited;
-  }
-
-  async restart() {
-    await this.launch(this.port);
-  }
-
-  async write(method, id, body) {
-    const answer = await fetch(`${this.origin}/documents/test/test/${encodeURIComponent(id)}`, {
-      method,
-      headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" },
-      body: body && JSON.stringify(body),
-    });
-    assert.ok(answer.ok, `${method} ${id} answered ${answer.status}: ${await answer.text()}`);
-  }
-
-  async insert(...ids) {
-    for (const id of ids) await this.write("PUT", id, { title: `document ${id}` });
-  }
-
-  /** The last changes as the server sends them, so that a test can recompute what the page derives from them. */
-  async lastChanges(count) {
-    const stop = new AbortController();
-    const answer = await fetch(`${this.origin}/events?since=last:${count}`, { signal: stop.signal });
-    const changes = [];
-    let text = "";
-    for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
-      text += chunk;
-      const blocks = text.split("\n\n");
-      text = blocks.pop();
-      changes.push(...blocks.filter((block) => !/^event:/m.test(block)).flatMap((block) => block.match(/^data: ?(.*)$/m)?.[1] ?? []));
-      if (changes.length >= count) break;
-    }
-    stop.abort();
-    return changes.map((change) => JSON.parse(change));
-  }
-}
-
-function bannerPort(child) {
-  return new Promise((resolve, reject) => {
-    let output = "";
-    const collect = (chunk) => {
-      output += chunk;
-      const port = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(output)?.[1];
-      if (port) resolve(Number(port));
-    };
-    child.stdout.on("data", collect);
-    child.stderr.on("data", (chunk) => (output += chunk));
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`changecast ended with ${code} before it was ready:\n${output}`)));
-  });
-}
 
 /* ---------- The browser ---------- */
 
 let browser;
 before(async () => {
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
+  browser = await launchChromium();
 });
 after(() => browser?.close());
 
