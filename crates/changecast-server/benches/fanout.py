@@ -49,6 +49,7 @@ class Case:
 CASES = [
     Case("publish 1000/s", 0, 1000, servers=("raw", "changecast")),
     Case("publish 50/s", 0, 50, servers=("raw", "changecast")),
+    Case("publish 5/s", 0, 5, servers=("raw", "changecast")),
     Case("100", 100, 1000),
     Case("1,000", 1000, 50),
     Case("10,000", 10000, 5),
@@ -56,6 +57,8 @@ CASES = [
     Case("stalled", 1000, 100, naps=False, stalled=1000, servers=("changecast",)),
 ]
 QUICK_CASES = [case for case in CASES if case.naps and case.subscribers]
+# What a case's messages cost before anybody is delivered them: a request, and a durable write.
+PUBLISHING = {"100": "publish 1000/s", "1,000": "publish 50/s", "10,000": "publish 5/s"}
 
 
 @dataclass
@@ -294,6 +297,12 @@ def cpu_of_message(found):
     return found["server"]["cpu_us_per_message"]
 
 
+def cpu_of_delivering(publishing, subscribers):
+    """The CPU of a delivery without that of publishing what is delivered, of the same server."""
+    alone = publishing.median(cpu_of_message) or 0
+    return lambda found: (cpu_of_message(found) - alone) / subscribers
+
+
 def memory(found):
     return found["server"]["memory_kb_per_connection"]
 
@@ -387,6 +396,9 @@ def show_goals(figures, is_quiet):
         for case in ("100", "1,000", "10,000"):
             mine = of(case, "changecast")
             goal(f"{transport} {case}: CPU per delivery of raw", mine.ratio(of(case, "raw"), cpu), "<=", 1.15)
+            if of(PUBLISHING[case], "changecast").rounds:
+                alone = delivering(of, case)
+                goal(f"{transport} {case}: the same without publishing", alone, "<=", 1.15)
             for peer in ("nchan", "pocketbase"):
                 goal(f"{transport} {case}: {peer}'s CPU per delivery of ours", of(case, peer).ratio(mine, cpu), ">", 1)
         ours = of("1,000", "changecast")
@@ -396,6 +408,17 @@ def show_goals(figures, is_quiet):
         latency = of("latency", "changecast")
         goal(f"{transport} 1,000 x 100/s: p99 of raw", latency.ratio(of("latency", "raw"), p99), "<=", 1.5)
         goal(f"{transport} 1,000 stalled: p99 of without", of("stalled", "changecast").ratio(latency, p99), "<=", 1.1)
+
+
+def delivering(of, case):
+    """changecast's CPU of a delivery beside raw's, each without that of publishing."""
+    found = {}
+    subscribers = next(known.subscribers for known in CASES if known.name == case)
+    for server in ("changecast", "raw"):
+        read = cpu_of_delivering(of(PUBLISHING[case], server), subscribers)
+        found[server] = of(case, server).median(read)
+    both = found["changecast"] and found["raw"]
+    return found["changecast"] / found["raw"] if both else None
 
 
 def record(ran, out):
