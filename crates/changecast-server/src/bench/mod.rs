@@ -5,7 +5,6 @@
 
 mod arguments;
 mod clock;
-mod descriptors;
 mod fleet;
 mod framing;
 mod head;
@@ -36,7 +35,7 @@ use publisher::{Pace, Published, Publisher, Schedule};
 use report::{Report, Server};
 use target::Target;
 
-use crate::Failure;
+use crate::{Failure, descriptors};
 
 /// How long nothing may happen before it is called missing.
 const PATIENCE: Duration = Duration::from_secs(10);
