@@ -195,6 +195,9 @@ pub const PRUNE_ROWS_MAX: i64 = 10_000;
 /// How long a connection waits for another program's transaction to end.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often it is tried again within that time where SQLite does not wait by itself.
+pub const BUSY_RETRY_EVERY: Duration = Duration::from_millis(10);
+
 /// Bytes of all the paths in one `updateDescription`: long keys deep inside would multiply.
 pub const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 

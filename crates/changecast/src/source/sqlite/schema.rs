@@ -21,8 +21,10 @@
 //! | `document` is `WITHOUT ROWID` | `REPLACE` can hit a document by its key only, so no removal goes unseen |
 
 use std::path::Path;
+use std::thread;
+use std::time::Instant;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 use super::failure;
 use super::stream::Changelog;
@@ -158,7 +160,7 @@ pub(super) const CHANGELOG: Changelog = Changelog {
 pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {
     let mut connection = Connection::open(path).map_err(failure)?;
     prepare(&connection).map_err(failure)?;
-    connection.pragma_update(None, "journal_mode", "wal").map_err(failure)?;
+    write_ahead(&connection).map_err(failure)?;
     if is_empty(&connection).map_err(failure)? {
         create(&mut connection).map_err(failure)?;
     }
@@ -203,6 +205,21 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(limits::BUSY_TIMEOUT)?;
     // FULL: a write is on the disk before it is answered.
     connection.pragma_update(None, "synchronous", "full")
+}
+
+/// Turns to the write-ahead log. Where another process does the same to a new file, SQLite gives up at
+/// once, whatever the busy timeout: trying again finds it done.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + limits::BUSY_TIMEOUT;
+    loop {
+        let turned = connection.pragma_update(None, "journal_mode", "wal");
+        let is_busy = matches!(&turned, Err(error)
+            if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
+        if !is_busy || Instant::now() >= deadline {
+            return turned;
+        }
+        thread::sleep(limits::BUSY_RETRY_EVERY);
+    }
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
