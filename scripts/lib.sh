@@ -29,6 +29,13 @@ apt_install() {
     as_root "${apt[@]}" install -y --no-install-recommends "$@" >&2
 }
 
+# Downloads a wheel of PyPI, named with its version, into a directory.
+pip_download() {
+    python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
+    python3 -m pip download --quiet --no-deps --no-cache-dir --only-binary :all: \
+        --dest "$2" "$1" >&2 || die "pip cannot download $1"
+}
+
 # Prints a TCP port that is free on 127.0.0.1, below the range that the kernel gives to outgoing
 # connections: a test opens many, and must not take a server's port while the server restarts.
 free_port() {

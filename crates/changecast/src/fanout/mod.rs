@@ -32,7 +32,7 @@ use std::thread::{self, JoinHandle};
 
 pub(crate) use framing::{Chunked, Framed};
 pub(crate) use newcomer::{Lease, Newcomer};
-pub(crate) use wire::{Obey, WireKind};
+pub(crate) use wire::{End, Obey, WireKind, answer};
 
 use mailbox::{Letter, Mailbox};
 use shard::Shard;

@@ -43,11 +43,21 @@ pub(super) struct WebSocket {
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The session is over, and the client is to come back.
     Session,
     /// The log cannot be read.
     Failure,
+}
+
+impl End {
+    /// What a WebSocket's client is told.
+    pub(crate) fn close_frame(self) -> Bytes {
+        match self {
+            Self::Session => frame::close(1001, "shutting down, please reconnect"),
+            Self::Failure => frame::close(1011, "internal error, please reconnect"),
+        }
+    }
 }
 
 impl Wire {
@@ -73,12 +83,7 @@ impl Wire {
             (Self::Chunked, End::Session) => Some(Bytes::from_static(LAST_CHUNK)),
             // Without its last chunk, a body is seen to have broken off.
             (Self::Chunked, End::Failure) | (Self::Plain, _) => None,
-            (Self::WebSocket(_), End::Session) => {
-                Some(frame::close(1001, "shutting down, please reconnect"))
-            }
-            (Self::WebSocket(_), End::Failure) => {
-                Some(frame::close(1011, "internal error, please reconnect"))
-            }
+            (Self::WebSocket(_), end) => Some(end.close_frame()),
         }
     }
 
@@ -171,7 +176,8 @@ impl WebSocket {
     }
 }
 
-fn answer(event: &Event, obey: Option<Obey>, follower: &mut Follower) -> Option<Bytes> {
+/// The frame that answers what a client has said, unless that was its last word.
+pub(crate) fn answer(event: &Event, obey: Option<Obey>, follower: &mut Follower) -> Option<Bytes> {
     let message = match event {
         Event::Ping(payload) => return Some(frame::pong(payload)),
         Event::Text(text) => Some(&**text),

@@ -17,7 +17,7 @@ use super::accept::Peer;
 use super::format::Format;
 use super::problem::Problem;
 use super::{command, frame};
-use crate::fanout::Obey;
+use crate::fanout::{self, Obey};
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::limits;
 use crate::model::{Change, EventId};
@@ -167,7 +167,7 @@ pub(super) struct Connection<S> {
 /// Why a connection ends.
 enum End {
     /// Tell the peer why, and wait a little for its answer.
-    Close(u16, &'static str),
+    Close(fanout::End),
     /// The peer has broken the protocol: nothing that it says has a meaning any more.
     Violation(Violation),
     /// The peer has closed, and has been answered.
@@ -217,10 +217,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn hand_out(&mut self, output: Result<Output, HubError>) -> Result<(), End> {
         match output {
             Ok(Output::Messages(messages)) => self.send_texts(&messages).await,
-            Ok(Output::End(_)) => Err(End::Close(1001, "shutting down, please reconnect")),
+            Ok(Output::End(_)) => Err(End::Close(fanout::End::Session)),
             Err(error) => {
                 tracing::error!(%error, "subscription failed");
-                Err(End::Close(1011, "internal error, please reconnect"))
+                Err(End::Close(fanout::End::Failure))
             }
         }
     }
@@ -244,23 +244,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn answer(&mut self, event: Event, subscription: &mut Subscription) -> Result<(), End> {
-        match event {
-            Event::Ping(payload) => self.send(&[websocket::frame::pong(&payload)]).await,
-            Event::Close(close) => {
-                self.send(&[websocket::frame::close_back(close.as_ref())]).await?;
-                Err(End::Closed)
-            }
-            Event::Text(command) if self.commands == Commands::Obey => {
-                self.greet(subscription).await?;
-                let answer = command::obey(&command, subscription.follower());
-                self.send(&[websocket::frame::text(answer.as_bytes())]).await
-            }
-            Event::Binary(_) if self.commands == Commands::Obey => {
-                self.greet(subscription).await?;
-                let answer = frame::error("commands are JSON texts");
-                self.send(&[websocket::frame::text(answer.as_bytes())]).await
-            }
-            Event::Text(_) | Event::Binary(_) | Event::Pong => Ok(()),
+        if let Event::Close(close) = &event {
+            self.send(&[websocket::frame::close_back(close.as_ref())]).await?;
+            return Err(End::Closed);
+        }
+        let obey = self.commands.obey();
+        if obey.is_some() && matches!(event, Event::Text(_) | Event::Binary(_)) {
+            self.greet(subscription).await?;
+        }
+        match fanout::answer(&event, obey, subscription.follower()) {
+            Some(answer) => self.send(&[answer]).await,
+            None => Ok(()),
         }
     }
 
@@ -304,8 +298,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Says why, and waits for the peer's own end so that nothing it was sent is cut off.
     async fn end(mut self, end: End) -> Result<(), End> {
         match end {
-            End::Close(code, reason) => {
-                self.send(&[websocket::frame::close(code, reason)]).await?;
+            End::Close(end) => {
+                self.send(&[end.close_frame()]).await?;
                 self.await_close().await?;
             }
             End::Violation(violation) => {

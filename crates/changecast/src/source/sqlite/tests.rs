@@ -54,12 +54,12 @@ impl Fixture {
     }
 }
 
-async fn next(stream: &mut ChangeStream) -> Result<Delivery, SourceError> {
+pub(super) async fn next(stream: &mut ChangeStream) -> Result<Delivery, SourceError> {
     let next = timeout(Duration::from_secs(20), stream.next_delivery()).await;
     next.expect("a delivery comes in time").expect("the stream goes on")
 }
 
-async fn next_change(stream: &mut ChangeStream) -> Change {
+pub(super) async fn next_change(stream: &mut ChangeStream) -> Change {
     loop {
         if let Some(change) = next(stream).await.unwrap().change {
             return change;

@@ -12,11 +12,11 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::timeout;
 
 use super::{SqliteFile, SqliteFileConfig, install, status, uninstall};
-use crate::model::{Change, Position};
-use crate::source::{ChangeStream, Delivery, Source as _, SourceError, WatchOptions};
+use crate::model::Position;
+use crate::source::sqlite::tests::{next, next_change};
+use crate::source::{ChangeStream, Source as _, SourceError, WatchOptions};
 
 /// A database in a directory of its own.
 struct Fixture {
@@ -69,19 +69,6 @@ impl Fixture {
 
 fn names(tables: &[&str]) -> Vec<String> {
     tables.iter().map(|&name| name.to_owned()).collect()
-}
-
-async fn next(stream: &mut ChangeStream) -> Result<Delivery, SourceError> {
-    let next = timeout(Duration::from_secs(20), stream.next_delivery()).await;
-    next.expect("a delivery comes in time").expect("the stream goes on")
-}
-
-async fn next_change(stream: &mut ChangeStream) -> Change {
-    loop {
-        if let Some(change) = next(stream).await.unwrap().change {
-            return change;
-        }
-    }
 }
 
 async fn next_event(stream: &mut ChangeStream) -> Value {

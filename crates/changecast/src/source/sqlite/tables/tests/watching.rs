@@ -1,5 +1,7 @@
 //! Streams: complete, resumable, honest about what is lost, and mended by what they advise.
 
+use tokio::time::timeout;
+
 use super::*;
 
 #[track_caller]
