@@ -74,6 +74,8 @@ async fn as_fast_as_they_are_taken_is_measured_too_and_beside_those_that_never_r
     let figures = figures(&outcome);
     assert_eq!((&figures["deliveries"], &figures["missed"]), (&300.into(), &0.into()));
     assert_eq!((&figures["rate"], &figures["stalled"]), (&Value::Null, &3.into()));
+    let stuck = &figures["stuck"];
+    assert_eq!(stuck, &serde_json::json!([3, 3]), "their buffers are full before it begins");
     assert_eq!(figures["server"], Value::Null, "no process was named");
 }
 

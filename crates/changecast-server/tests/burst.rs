@@ -2,10 +2,15 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use crate::support::{
-    Connection, Member, SseClient, Subscriber, TestServer, WsClient, allow_many_sockets, crowd,
+    Connection, Member, SseClient, Subscriber, TestServer, WsClient, allow_many_sockets,
+    allow_sockets, crowd,
 };
+
+/// Held by who opens thousands of sockets: all tests of a run share what one process may have.
+static CROWDED: Mutex<()> = Mutex::const_new(());
 
 const SSE_COUNT: &str = "changecast_subscribers{transport=\"sse\"}";
 const WEBSOCKET_COUNT: &str = "changecast_subscribers{transport=\"websocket\"}";
@@ -27,6 +32,7 @@ async fn until_line(connection: &mut Connection, part: &str) {
 
 #[tokio::test]
 async fn g8_all_of_two_thousand_who_come_at_once_are_served_and_who_comes_as_they_go_is_too() {
+    let _crowded = CROWDED.lock().await;
     let server = TestServer::start().await;
     let mut all = crowd(&server, 2_000).await;
     server.put("1", &json!({})).await;
@@ -44,6 +50,31 @@ async fn g8_all_of_two_thousand_who_come_at_once_are_served_and_who_comes_as_the
     assert_eq!(follower.change().await.change.document()["_id"], "2");
     server.metric_becomes(SSE_COUNT, 1).await;
     server.metric_becomes(WEBSOCKET_COUNT, 1).await;
+}
+
+#[tokio::test]
+async fn g8_all_of_ten_thousand_who_come_at_once_are_served_and_none_waits_until_they_have_gone() {
+    const COUNT: usize = 10_000;
+    const FIRST: &str = r#""documentKey":{"_id":"1"}"#;
+    const SECOND: &str = r#""documentKey":{"_id":"2"}"#;
+    let _crowded = CROWDED.lock().await;
+    // Room for what the test itself has open, and others beside it in this process.
+    allow_sockets(COUNT as u64 + 1_000);
+    let server = TestServer::start().await;
+    let mut all = join_all((0..COUNT).map(|_| knock(&server))).await;
+    join_all(all.iter_mut().map(|one| until_line(one, "event: hello"))).await;
+    server.put("1", &json!({})).await;
+    join_all(all.iter_mut().map(|one| until_line(one, FIRST))).await;
+
+    // One is on its way when all go, others come while the server has 10,000 ends to see to.
+    let mut newcomers = vec![knock(&server).await];
+    let gone = tokio::task::spawn_blocking(move || drop(all));
+    newcomers.extend(join_all((0..100).map(|_| knock(&server))).await);
+    join_all(newcomers.iter_mut().map(|one| until_line(one, "event: hello"))).await;
+    gone.await.expect("they are dropped");
+    server.put("2", &json!({})).await;
+    join_all(newcomers.iter_mut().map(|one| until_line(one, SECOND))).await;
+    server.metric_becomes(SSE_COUNT, newcomers.len() as u64).await;
 }
 
 #[tokio::test]
@@ -80,6 +111,7 @@ async fn g10_five_thousand_who_sit_still_cost_less_than_4_kib_each() {
     const FIRST: usize = 500;
     const MORE: usize = 4_500;
     const AT_ONCE: usize = 100;
+    let _crowded = CROWDED.lock().await;
     allow_many_sockets();
     let mut server = TestServer::start().await;
     // What the server holds however many there are is there after the first ones.

@@ -201,11 +201,16 @@ pub const BUSY_RETRY_EVERY: Duration = Duration::from_millis(10);
 /// Bytes of all the paths in one `updateDescription`: long keys deep inside would multiply.
 pub const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 
-/// How often the file is asked whether another process has committed: 1.5 µs each time.
+/// How often the file is asked whether another process has committed: 1.5 µs each time, but waking
+/// a thread for it costs ten times as much or more.
 pub const DATA_VERSION_EVERY: Duration = Duration::from_millis(5);
 
-/// How many times that is, before it is looked whether the file is still there: about a second.
-pub const DATA_VERSIONS_PER_CHECK: u32 = 200;
+/// The same once nothing has been committed for [`FILE_CHECK_EVERY`]: a server that only passes on
+/// messages need not spend a hundredth of a core on a file that nobody writes.
+pub const DATA_VERSION_QUIET_EVERY: Duration = Duration::from_millis(25);
+
+/// How long nothing may be committed before it is looked whether the file is still there.
+pub const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Streams, channels and patterns in one Redis source: each is named in every position.
 pub const REDIS_WATCHED_MAX: usize = 100;

@@ -30,7 +30,7 @@ pub(crate) struct BenchArguments {
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
     pub(super) subscribers: usize,
 
-    /// Further subscribers that never read
+    /// Further subscribers that never read; it begins once all buffers between are full
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) stalled: usize,
 

@@ -1,18 +1,17 @@
 //! All subscribers, read by one thread: an event loop that allocates nothing for a delivery.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Socket, Type};
 
 use super::arguments::BenchArguments;
 use super::clock::Clock;
 use super::message::Run;
 use super::subscriber::{Reading, Subscriber, Tally};
 use super::target::Target;
-use super::{PATIENCE, unreachable};
+use super::{LOOK_EVERY, PATIENCE, WARM_UP_EVERY, unreachable};
 use crate::Failure;
 
 /// Bytes read at once: many messages, where a subscriber is behind.
@@ -21,17 +20,11 @@ const READ_BYTES: usize = 64 << 10;
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1024;
 
-/// Bytes of the kernel's memory for what a stalled subscriber has not read: as few as possible, so
-/// that the server notices soon.
-const STALLED_RECEIVE_BYTES: usize = 4 << 10;
-
 pub(super) struct Fleet {
     poll: Poll,
     events: Events,
     subscribers: Vec<Subscriber>,
     reading: Reading,
-    /// Kept open, never read.
-    stalled: Vec<std::net::TcpStream>,
 }
 
 impl Fleet {
@@ -46,7 +39,7 @@ impl Fleet {
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         };
         let events = Events::with_capacity(EVENTS);
-        Ok(Self { poll, events, subscribers: Vec::new(), reading, stalled: Vec::new() })
+        Ok(Self { poll, events, subscribers: Vec::new(), reading })
     }
 
     pub(super) fn tally(&self) -> &Tally {
@@ -121,24 +114,6 @@ impl Fleet {
         Failure::Run(format!("{} has let in {granted} of {wanted} subscribers: {why}", target.url))
     }
 
-    /// Opens `count` more that never read, save to see that something has come.
-    pub(super) fn stall(&mut self, target: &Target, count: usize) -> Result<(), Failure> {
-        let failed = |error| unreachable(target, &error);
-        for _ in 0..count {
-            let domain = Domain::for_address(target.address);
-            let socket = Socket::new(domain, Type::STREAM, None).map_err(failed)?;
-            socket.set_recv_buffer_size(STALLED_RECEIVE_BYTES).map_err(failed)?;
-            socket.connect_timeout(&target.address.into(), PATIENCE).map_err(failed)?;
-            let mut stream = std::net::TcpStream::from(socket);
-            stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-            stream.write_all(self.reading.request.as_bytes()).map_err(failed)?;
-            let mut first = [0];
-            stream.peek(&mut first).map_err(failed)?;
-            self.stalled.push(stream);
-        }
-        Ok(())
-    }
-
     /// Waits for something to come, and reads it; whether there was anything.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, Failure> {
         let Self { poll, events, subscribers, reading, .. } = self;
@@ -153,6 +128,20 @@ impl Fleet {
             }
         }
         Ok(!events.is_empty())
+    }
+
+    /// How many messages that count for nothing will have come once everybody has got the next.
+    pub(super) fn warm_ups_after_next(&self) -> u64 {
+        self.tally().warm_ups + self.subscribers.len() as u64
+    }
+
+    /// Reads until so many of them have come; not for ever, since a server may lose some.
+    pub(super) fn read_warm_ups(&mut self, count: u64) -> Result<(), Failure> {
+        let started = Instant::now();
+        while self.tally().warm_ups < count && started.elapsed() < WARM_UP_EVERY {
+            self.turn(Some(LOOK_EVERY))?;
+        }
+        Ok(())
     }
 
     /// Reads all that has come, without waiting.

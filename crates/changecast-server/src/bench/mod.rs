@@ -16,6 +16,7 @@ mod process;
 mod publisher;
 mod refusal;
 mod report;
+mod stalled;
 mod subscriber;
 mod target;
 
@@ -33,6 +34,7 @@ use message::{MESSAGE_BYTES_MIN, Run};
 use process::Usage;
 use publisher::{Pace, Published, Publisher, Schedule};
 use report::{Report, Server};
+use stalled::Stalled;
 use target::Target;
 
 use crate::{Failure, descriptors};
@@ -62,7 +64,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
     let mut publisher = Publisher::new(target.clone(), run.clone(), clock);
     publisher.payload_bytes = arguments.payload_bytes;
     publisher.lanes_max = usize::from(arguments.publishers);
-    publisher.warm_up()?;
+    publisher.warm_up(arguments.payload_bytes)?;
 
     let mut fleet = Fleet::new(&target, &run, clock)?;
     let memory_before = Usage::of(&arguments.pid)?.memory_kb();
@@ -71,7 +73,8 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
     let connecting = connecting.elapsed();
     warm_up(&mut fleet, &mut publisher, arguments.subscribers)?;
     let memory_after = Usage::of(&arguments.pid)?.memory_kb();
-    fleet.stall(&target, arguments.stalled)?;
+    let stalled = Stalled::open(&target, arguments.stalled)?;
+    let stuck_before = stalled.fill(&mut fleet, &mut publisher)?;
 
     let before = (Usage::of(&arguments.pid)?, Usage::of(&[std::process::id()]));
     fleet.begin();
@@ -87,8 +90,9 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
         cpu_nanos: after.0.cpu_nanos_since(&before.0),
         memory_kb: [memory_before, memory_after, after.0.memory_kb()],
     });
-    Report { arguments, target: &target, fleet: &fleet, published, connecting, client_cpu, server }
-        .print()
+    let stuck = [stuck_before, stalled.waiting()];
+    let (target, fleet) = (&target, &fleet);
+    Report { arguments, target, fleet, published, connecting, stuck, client_cpu, server }.print()
 }
 
 fn check(arguments: &BenchArguments) -> Result<(), Failure> {
@@ -111,7 +115,7 @@ fn check(arguments: &BenchArguments) -> Result<(), Failure> {
 fn warm_up(fleet: &mut Fleet, publisher: &mut Publisher, wanted: usize) -> Result<(), Failure> {
     let started = Instant::now();
     while fleet.tally().warm < wanted {
-        publisher.warm_up()?;
+        publisher.warm_up(publisher.payload_bytes)?;
         let sent = Instant::now();
         while fleet.tally().warm < wanted && sent.elapsed() < WARM_UP_EVERY {
             fleet.turn(Some(LOOK_EVERY))?;

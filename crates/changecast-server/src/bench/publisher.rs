@@ -77,11 +77,12 @@ impl Publisher {
         }
     }
 
-    /// Publishes a message that counts for nothing, and waits until the server has taken it.
-    pub(super) fn warm_up(&mut self) -> Result<(), Failure> {
+    /// Publishes a message of so many bytes that counts for nothing, and waits until the server has
+    /// taken it.
+    pub(super) fn warm_up(&mut self, bytes: usize) -> Result<(), Failure> {
         self.last_answer = self.clock.now();
         let lane = self.pick()?.ok_or_else(|| Failure::Run("no connection is free".to_owned()))?;
-        self.put(lane, WARM_UP, self.clock.now())?;
+        self.put(lane, Mark { seq: WARM_UP, time: self.clock.now() }, bytes)?;
         while self.waiting() > 0 {
             self.advance()?;
             thread::sleep(LOOK_EVERY);
@@ -109,7 +110,7 @@ impl Publisher {
                 let number = self.lanes.get(lane).map_or(0, |lane| lane.count);
                 // Numbers are given out by connection, in whose order they arrive.
                 let seq = 1 + number * self.lanes_max as u64 + lane as u64;
-                self.put(lane, seq, due)?;
+                self.put(lane, Mark { seq, time: due }, self.payload_bytes)?;
                 (sent, last_sent) = (sent + 1, self.clock.now());
                 continue;
             }
@@ -146,11 +147,10 @@ impl Publisher {
         Ok(Some(at))
     }
 
-    fn put(&mut self, lane: usize, seq: u64, time: u64) -> Result<(), Failure> {
+    fn put(&mut self, lane: usize, mark: Mark, bytes: usize) -> Result<(), Failure> {
         let Some(lane) = self.lanes.get_mut(lane) else { return Ok(()) };
-        lane.count += u64::from(seq != WARM_UP);
-        let mark = Mark { seq, time };
-        lane.send(&self.target, &self.run, mark, self.payload_bytes).map_err(broken_off)
+        lane.count += u64::from(mark.seq != WARM_UP);
+        lane.send(&self.target, &self.run, mark, bytes).map_err(broken_off)
     }
 
     fn waiting(&self) -> usize {

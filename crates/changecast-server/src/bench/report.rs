@@ -19,6 +19,8 @@ pub(super) struct Report<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) published: Published,
     pub(super) connecting: Duration,
+    /// Of those that never read, how many were known to be stuck when it began, and at its end.
+    pub(super) stuck: [usize; 2],
     /// What this process used meanwhile: nanoseconds.
     pub(super) client_cpu: Option<u64>,
     pub(super) server: Option<Server>,
@@ -38,6 +40,8 @@ struct Figures<'a> {
     transport: &'static str,
     subscribers: usize,
     stalled: usize,
+    /// How many of them were stuck when it began, and at its end; zeros if nobody can tell.
+    stuck: [usize; 2],
     payload_bytes: usize,
     /// What was asked for; none for as fast as possible.
     rate: Option<f64>,
@@ -109,6 +113,7 @@ impl Report<'_> {
             transport: target.transport.name(),
             subscribers: arguments.subscribers,
             stalled: arguments.stalled,
+            stuck: self.stuck,
             payload_bytes: arguments.payload_bytes,
             rate: (!arguments.max).then_some(arguments.rate),
             connects_per_second: share(connects, self.connecting.as_secs_f64()).unwrap_or(0.0),
@@ -179,7 +184,12 @@ fn table(figures: &Figures<'_>) -> String {
         let _ = writeln!(text, "{name:<22}{value}");
     };
     let Figures { subscribers, stalled, messages, seconds, payload_bytes, .. } = figures;
-    let others = if *stalled > 0 { format!(", {stalled} stalled") } else { String::new() };
+    let others = match figures.stuck {
+        _ if *stalled == 0 => String::new(),
+        [before, after] => {
+            format!(", {stalled} stalled ({before} of them stuck before, {after} at the end)")
+        }
+    };
     row("server", format!("{} ({})", figures.url, figures.transport));
     row("subscribers", format!("{subscribers}{others}"));
     row("connects/s", format!("{:.0}", figures.connects_per_second));

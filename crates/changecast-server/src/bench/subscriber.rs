@@ -41,6 +41,8 @@ pub(super) struct Tally {
     pub(super) granted: usize,
     /// Those that have got a message to warm up.
     pub(super) warm: usize,
+    /// Messages to warm up that came.
+    pub(super) warm_ups: u64,
     /// Those whose stream has ended.
     pub(super) ended: usize,
     /// Why the server did not let one in.
@@ -60,6 +62,7 @@ impl Tally {
             last: 0,
             granted: 0,
             warm: 0,
+            warm_ups: 0,
             ended: 0,
             refusal: None,
             error: None,
@@ -238,6 +241,7 @@ fn granted(answer: &Head, transport: Transport) -> Option<Framing> {
 impl Received {
     fn note(&mut self, mark: Mark, now: u64, tally: &mut Tally) {
         if mark.seq == WARM_UP {
+            tally.warm_ups += 1;
             tally.warm += usize::from(!self.is_warm);
             self.is_warm = true;
             return;

@@ -7,9 +7,14 @@ use super::{Entry, SseClient, Subscriber, TestServer, WsClient};
 
 /// Lets this process have as many sockets as the system allows it.
 pub(crate) fn allow_many_sockets() {
+    allow_sockets(10_000);
+}
+
+/// The same, where it takes so many.
+pub(crate) fn allow_sockets(count: u64) {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    let is_enough = maximum.is_none_or(|maximum| maximum >= 10_000);
-    assert!(is_enough, "these tests need 10,000 open files: ulimit -Hn 10000");
+    let is_enough = maximum.is_none_or(|maximum| maximum >= count);
+    assert!(is_enough, "this test needs {count} open files: ulimit -Hn {count}");
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         .expect("up to the hard limit");
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub(crate) use authority::{Authority, Certificate};
 pub(crate) use change::{Change, Entry, numbers};
 pub(crate) use client::http_client;
-pub(crate) use crowd::{Member, allow_many_sockets, crowd};
+pub(crate) use crowd::{Member, allow_many_sockets, allow_sockets, crowd};
 pub(crate) use http::{Answer, Body, Connection, exchange};
 pub(crate) use mend::mend;
 pub(crate) use mongo_double::{At, Fault, MongoDouble, NAMESPACE, Start};

@@ -1,6 +1,6 @@
 //! One shard: a thread, its epoll, and its connections.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +43,15 @@ pub(super) struct Shard {
     turns: VecDeque<Key>,
     /// What clients say is read into this.
     scratch: Box<[u8]>,
-    /// Frames delivered and not counted yet, by format.
-    delivered: HashMap<&'static str, u64>,
+    /// Frames delivered and not counted yet.
+    delivered: Vec<Delivered>,
+}
+
+/// Frames that followers of a view were handed, one after the other.
+struct Delivered {
+    view: u64,
+    format: &'static str,
+    count: u64,
 }
 
 impl Shard {
@@ -64,7 +71,7 @@ impl Shard {
             wheel: Wheel::new(Instant::now()),
             turns: VecDeque::new(),
             scratch: vec![0; limits::READ_BYTES].into_boxed_slice(),
-            delivered: HashMap::new(),
+            delivered: Vec::new(),
         };
         Ok((shard, mailbox))
     }
@@ -229,7 +236,14 @@ impl Shard {
             Next::Gone
         });
         if turn.count > 0 {
-            *self.delivered.entry(connection.follower.codec().name()).or_default() += turn.count;
+            // Most often, the follower before was of the same view.
+            match self.delivered.last_mut().filter(|delivered| delivered.view == view) {
+                Some(delivered) => delivered.count += turn.count,
+                None => {
+                    let format = connection.follower.codec().name();
+                    self.delivered.push(Delivered { view, format, count: turn.count });
+                }
+            }
         }
         let follows = connection.follower.view_id();
         if follows != view {
@@ -290,8 +304,8 @@ impl Shard {
 
     /// Counts what was delivered, once for all of it.
     fn count(&mut self) {
-        for (name, count) in self.delivered.drain() {
-            self.telemetry.frames_delivered(name, count);
+        for Delivered { format, count, .. } in self.delivered.drain(..) {
+            self.telemetry.frames_delivered(format, count);
         }
     }
 }

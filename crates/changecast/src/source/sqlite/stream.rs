@@ -219,6 +219,7 @@ impl<D: Decode> Watcher<D> {
     /// Returns once nobody listens any more.
     fn follow(&mut self) -> Result<(), SourceError> {
         let mut seen = 0;
+        let mut every = limits::DATA_VERSION_EVERY;
         while !self.sender.is_closed() {
             let question = self.sender.question();
             let version = self.data_version()?;
@@ -227,21 +228,39 @@ impl<D: Decode> Watcher<D> {
                 // Nobody listening any more ends the loop.
                 let _ = self.sender.answer_nothing_blocking(question);
             }
-            for _ in 0..limits::DATA_VERSIONS_PER_CHECK {
-                if self.sender.is_closed()
-                    || self.sender.question().is_some()
-                    || self.data_version()? != version
-                {
-                    break;
-                }
-                let now = self.wake.wait(seen, limits::DATA_VERSION_EVERY);
-                if now != seen {
-                    seen = now;
-                    break;
-                }
-            }
+            let is_quiet = self.stays_quiet(version, &mut seen, every)?;
+            every = if is_quiet {
+                limits::DATA_VERSION_QUIET_EVERY
+            } else {
+                limits::DATA_VERSION_EVERY
+            };
         }
         Ok(())
+    }
+
+    /// Waits until there is something to see to, such as a commit: others than the `seen` ones of
+    /// this process, or by another one, for whom it looks `every` so often. Whether there was
+    /// nothing for as long as that may be.
+    fn stays_quiet(
+        &self,
+        version: i64,
+        seen: &mut u64,
+        every: Duration,
+    ) -> Result<bool, SourceError> {
+        let looks = limits::FILE_CHECK_EVERY.as_millis() / every.as_millis();
+        for _ in 0..looks {
+            if self.sender.is_closed()
+                || self.sender.question().is_some()
+                || self.data_version()? != version
+            {
+                return Ok(false);
+            }
+            let now = self.wake.wait(*seen, every);
+            if std::mem::replace(seen, now) != now {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Hands out what there is, and then looks whether more will be written down: what cannot be
