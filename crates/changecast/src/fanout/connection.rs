@@ -36,8 +36,8 @@ pub(super) struct Connection {
     /// Whether there may be something to read.
     is_readable: bool,
     pub(super) key: Key,
-    /// Its place among the followers of its view.
-    pub(super) seat: u32,
+    /// Its place among those of its view that a walk meets; none while it takes nothing.
+    pub(super) seat: Option<u32>,
     /// The reminder that it has asked for.
     pub(super) reminder: Option<Instant>,
     _lease: Lease,
@@ -85,7 +85,7 @@ impl Connection {
             stuck_since: None,
             is_readable: false,
             key,
-            seat: 0,
+            seat: None,
             reminder: None,
             _lease: newcomer.lease,
         }

@@ -69,12 +69,12 @@ impl Groups {
         self.due.pop_front()
     }
 
-    /// The next member that the walk meets.
-    pub(super) fn next(&mut self, view: u64) -> Option<u32> {
-        let group = self.by_view.get_mut(&view)?;
-        let slot = *group.members.get(group.walked)?;
-        group.walked += 1;
-        Some(slot)
+    /// Puts the next members that the walk meets into `slice`, at most so many. Some may have left by
+    /// the time they are met.
+    pub(super) fn take_slice(&mut self, view: u64, count: usize, slice: &mut Vec<u32>) {
+        let Some(group) = self.by_view.get_mut(&view) else { return };
+        slice.extend(group.members.iter().skip(group.walked).take(count));
+        group.walked = group.members.len().min(group.walked + count);
     }
 
     /// Ends a slice: the walk goes on in its next turn, if it has not met all or something new came.
@@ -138,9 +138,7 @@ mod tests {
             groups.stir(1);
             groups.stir(2);
             let view = groups.begin_slice().expect("both are due");
-            for _ in 0..10 {
-                groups.next(view);
-            }
+            groups.take_slice(view, 10, &mut Vec::new());
             groups.stir(view);
             groups.end_slice(view);
             turns.push(view);
@@ -165,10 +163,11 @@ mod tests {
             owed.extend(0..count);
             let slice = |groups: &mut Groups, owed: &mut HashSet<u32>, length: u32| {
                 let Some(view) = groups.begin_slice() else { return false };
-                for _ in 0..length {
-                    let Some(slot) = groups.next(view) else { break };
-                    owed.remove(&slot);
-                }
+                let mut slice = Vec::new();
+                groups.take_slice(view, length as usize, &mut slice);
+                slice.iter().for_each(|slot| {
+                    owed.remove(slot);
+                });
                 groups.end_slice(view);
                 true
             };

@@ -23,6 +23,7 @@ mod group;
 mod mailbox;
 mod newcomer;
 mod shard;
+mod tally;
 mod wheel;
 mod wire;
 

@@ -16,6 +16,7 @@ use super::connection::{Connection, Key, Next, Turn};
 use super::group::Groups;
 use super::mailbox::{Letter, Mailbox, Post};
 use super::newcomer::Newcomer;
+use super::tally::Tally;
 use super::wheel::Wheel;
 use super::wire::End;
 use crate::hub::EncodedPage;
@@ -37,21 +38,15 @@ pub(super) struct Shard {
     /// Tells one connection of a slot from the next.
     serial: u32,
     groups: Groups,
+    /// Room for the slots that are walked to at once.
+    slice: Vec<u32>,
     bursts: Bursts,
     wheel: Wheel,
     /// Connections with more to do than one turn takes.
     turns: VecDeque<Key>,
     /// What clients say is read into this.
     scratch: Box<[u8]>,
-    /// Frames delivered and not counted yet.
-    delivered: Vec<Delivered>,
-}
-
-/// Frames that followers of a view were handed, one after the other.
-struct Delivered {
-    view: u64,
-    format: &'static str,
-    count: u64,
+    tally: Tally,
 }
 
 impl Shard {
@@ -67,11 +62,12 @@ impl Shard {
             connections: Slab::new(),
             serial: 0,
             groups: Groups::default(),
+            slice: Vec::new(),
             bursts: Bursts::default(),
             wheel: Wheel::new(Instant::now()),
             turns: VecDeque::new(),
             scratch: vec![0; limits::READ_BYTES].into_boxed_slice(),
-            delivered: Vec::new(),
+            tally: Tally::default(),
         };
         Ok((shard, mailbox))
     }
@@ -89,7 +85,7 @@ impl Shard {
             due.drain(..).for_each(|key| self.remind(key));
             self.take_turns();
             self.walk_slice();
-            self.count();
+            self.tally.count(&self.telemetry);
             if let Err(error) = self.wait(&mut events) {
                 tracing::error!(%error, "a shard cannot wait for its sockets");
                 return;
@@ -147,7 +143,6 @@ impl Shard {
             self.mailbox.connection_gone();
             return;
         }
-        connection.seat = self.groups.join(connection.follower.view_id(), key.slot);
         entry.insert(connection);
         self.with(key, |connection, turn, _| connection.go_on(connection.follower.look(), turn));
         if self.get(key).is_some_and(|connection| connection.has_unread()) {
@@ -199,9 +194,10 @@ impl Shard {
     /// Walks on through the followers of the view whose turn it is.
     fn walk_slice(&mut self) {
         let Some(view) = self.groups.begin_slice() else { return };
+        let mut slice = std::mem::take(&mut self.slice);
+        self.groups.take_slice(view, limits::SHARD_SLICE, &mut slice);
         let mut around = None;
-        for _ in 0..limits::SHARD_SLICE {
-            let Some(slot) = self.groups.next(view) else { break };
+        for slot in slice.drain(..) {
             let Some(connection) = self.connections.get(slot as usize) else { continue };
             if connection.is_following() {
                 let key = connection.key;
@@ -210,6 +206,7 @@ impl Shard {
                 self.with(key, |connection, turn, _| connection.go_on(around, turn));
             }
         }
+        self.slice = slice;
         self.groups.end_slice(view);
     }
 
@@ -236,18 +233,11 @@ impl Shard {
             Next::Gone
         });
         if turn.count > 0 {
-            // Most often, the follower before was of the same view.
-            match self.delivered.last_mut().filter(|delivered| delivered.view == view) {
-                Some(delivered) => delivered.count += turn.count,
-                None => {
-                    let format = connection.follower.codec().name();
-                    self.delivered.push(Delivered { view, format, count: turn.count });
-                }
-            }
+            self.tally.add(view, turn.count, || connection.follower.codec().name());
         }
-        let follows = connection.follower.view_id();
-        if follows != view {
-            self.change_group(key, view, follows);
+        let is_same = connection.follower.view_id() == view;
+        if !is_same || connection.is_following() != connection.seat.is_some() {
+            self.change_seat(key, view);
         }
         self.settle(key, next);
     }
@@ -276,16 +266,21 @@ impl Shard {
         self.runtime.spawn(async move { mailbox.post(Letter::Page(key, view, reading.await)) });
     }
 
-    fn change_group(&mut self, key: Key, left: u64, joined: u64) {
+    /// Has walks meet a connection among the followers of its view, and no longer of the one that it
+    /// `left`; or not at all while it takes nothing: those that are stuck cost the others nothing.
+    fn change_seat(&mut self, key: Key, left: u64) {
         let Some(connection) = self.connections.get_mut(key.slot as usize) else { return };
-        let seat = std::mem::replace(&mut connection.seat, self.groups.join(joined, key.slot));
+        let view = connection.follower.view_id();
+        let seat = connection.is_following().then(|| self.groups.join(view, key.slot));
+        let seat = std::mem::replace(&mut connection.seat, seat);
         self.leave(left, seat);
     }
 
-    fn leave(&mut self, view: u64, seat: u32) {
+    fn leave(&mut self, view: u64, seat: Option<u32>) {
+        let Some(seat) = seat else { return };
         for (slot, seat) in self.groups.leave(view, seat).into_iter().flatten() {
             if let Some(moved) = self.connections.get_mut(slot as usize) {
-                moved.seat = seat;
+                moved.seat = Some(seat);
             }
         }
     }
@@ -300,12 +295,5 @@ impl Shard {
 
     fn get(&self, key: Key) -> Option<&Connection> {
         self.connections.get(key.slot as usize).filter(|connection| connection.key == key)
-    }
-
-    /// Counts what was delivered, once for all of it.
-    fn count(&mut self) {
-        for Delivered { format, count, .. } in self.delivered.drain(..) {
-            self.telemetry.frames_delivered(format, count);
-        }
     }
 }
