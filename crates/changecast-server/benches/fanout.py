@@ -200,7 +200,11 @@ def client(server, running, transport, case, seconds):
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=CLIENT_SECONDS)
     if not done.stdout:
         raise Failed(done.stderr.strip() or f"the client ended with {done.returncode}")
-    return json.loads(done.stdout) | {"complaint": done.stderr.strip() or None}
+    found = json.loads(done.stdout)
+    said = done.stderr.strip() or None
+    if min(found["stuck"]) < case.stalled:
+        said = f"{found['stuck']} of {case.stalled} that never read are stuck, before and at the end"
+    return found | {"complaint": said}
 
 
 def measure(server, transport, case, seconds, delivery_bytes):
