@@ -43,11 +43,13 @@ async fn a_server_is_known_by_an_authority_of_ones_own() {
         by_name("&slot=c&sslmode=verify-ca"),
         // Another name than the certificate's.
         by_address(&format!("&slot=d&sslmode=verify-full&{ours}")),
-        by_name("&slot=e&sslmode=verify-full&sslrootcert=/nowhere"),
     ] {
         let (_server, mut client) = watched_in_vain(&refused).await;
         failure(&mut client, "TLS cannot be used", "sslrootcert").await;
     }
+    let nowhere = by_name("&slot=e&sslmode=verify-full&sslrootcert=/nowhere");
+    let (_server, mut client) = watched_in_vain(&nowhere).await;
+    failure(&mut client, "sslrootcert=/nowhere cannot be used", "a file in PEM").await;
     let taken = [
         by_name(&format!("&slot=f&sslmode=verify-full&{ours}")),
         by_address(&format!("&slot=g&sslmode=verify-ca&{ours}")),

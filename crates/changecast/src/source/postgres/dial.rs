@@ -8,7 +8,6 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -20,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::config::{PostgresConfig, Tls};
 use super::errors::{Failure, explain, operator};
 use crate::limits;
-use crate::source::SourceError;
+use crate::source::{SourceError, certificates};
 
 /// A connection of any kind.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -110,18 +109,11 @@ fn client_config(config: &PostgresConfig) -> Result<ClientConfig, SourceError> {
 }
 
 fn roots(config: &PostgresConfig) -> Result<RootCertStore, SourceError> {
-    let mut roots = RootCertStore::empty();
-    match &config.root_certificate {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            let unreadable =
-                |error| bad_tls(config, format!("{} cannot be read: {error}", path.display()));
-            for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-                let added = roots.add(certificate.map_err(unreadable)?);
-                added.map_err(|error| bad_tls(config, error))?;
-            }
-        }
+    if let Some(path) = &config.root_certificate {
+        return certificates::roots("sslrootcert", path);
     }
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     Ok(roots)
 }
 
