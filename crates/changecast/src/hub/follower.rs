@@ -48,6 +48,7 @@ impl Follower {
         };
         let session = Session::open(terms, &around);
         shared.telemetry.subscriber_opened(view.codec().name());
+        shared.audiences.join(view.topics());
         Self { shared, view, session, opened_at: Instant::now(), change_count: 0 }
     }
 
@@ -71,7 +72,9 @@ impl Follower {
         // What it has waited through without a word is behind it.
         self.session.skip(&self.look());
         let codec = Arc::clone(self.view.codec());
-        self.view = self.shared.view(selection, codec, self.view.mode())?;
+        let view = self.shared.view(selection, codec, self.view.mode())?;
+        self.shared.audiences.turn(self.view.topics(), view.topics());
+        self.view = view;
         Ok(())
     }
 
@@ -171,6 +174,7 @@ impl Drop for Follower {
     fn drop(&mut self) {
         let (name, age) = (self.codec().name(), self.opened_at.elapsed());
         self.shared.telemetry.subscriber_closed(name, age, self.change_count);
+        self.shared.audiences.leave(self.view.topics());
     }
 }
 

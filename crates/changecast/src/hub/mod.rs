@@ -10,6 +10,7 @@
 //! | a cursor moves only over what was handed out or announced as a gap | no silent gap (G2), no duplicate (G3) |
 //! | a slow subscriber holds a cursor, never a queue | it costs the others nothing (G8, G10) |
 
+mod audience;
 mod codec;
 mod encoding;
 mod follower;
@@ -41,6 +42,7 @@ pub use selection::{Part, Selection};
 pub use session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
 pub use subscription::{Output, Subscription};
 
+use audience::Audiences;
 use encoding::Encoding;
 use held::Ledger;
 use interests::Interests;
@@ -51,7 +53,7 @@ use view::View;
 use crate::board::Board;
 use crate::limits;
 use crate::log::{Log, LogError, Page};
-use crate::model::{Seq, TopicSet};
+use crate::model::{Seq, Topic, TopicSet};
 use crate::telemetry::Telemetry;
 
 /// Serves any number of subscribers from one log.
@@ -72,6 +74,7 @@ struct Shared {
     view_bytes: Arc<AtomicUsize>,
     pages: Pages,
     ledger: Arc<Ledger>,
+    audiences: Audiences,
     draining: CancellationToken,
     /// Whoever drives followers of many views at once, and hears of all of them in one call.
     listener: OnceLock<Arc<dyn Listener>>,
@@ -140,6 +143,7 @@ impl Hub {
             view_bytes: Arc::default(),
             pages: Pages::default(),
             ledger: Arc::default(),
+            audiences: Audiences::default(),
             draining: CancellationToken::new(),
             listener: OnceLock::new(),
         });
@@ -182,6 +186,17 @@ impl Hub {
         let view = self.shared.view(selection, codec, mode)?;
         let opening = Opening { start, place, cursor_of_start, span };
         Ok(Follower::open(Arc::clone(&self.shared), view, opening))
+    }
+
+    /// How many follow `topic` now, by its name or by a pattern; the receiver wakes when somebody
+    /// comes or goes. A connection counts from the moment its subscription is granted until it is
+    /// gone, whoever notices that: nothing has to be published for it.
+    ///
+    /// It costs something when followers come and go, and nothing when entries are delivered. The
+    /// receiver ends (`changed` fails) with the hub.
+    #[must_use]
+    pub fn audience(&self, topic: &Topic) -> watch::Receiver<usize> {
+        self.shared.audiences.of(topic)
     }
 
     /// Tells `listener` from now on which views have new frames. There can be one: a second is

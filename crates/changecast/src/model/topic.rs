@@ -220,6 +220,12 @@ impl TopicSet {
         &self.0
     }
 
+    /// Whether the set chooses no topic.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the set chooses every topic.
     #[must_use]
     pub fn is_all(&self) -> bool {
