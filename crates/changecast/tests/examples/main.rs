@@ -1,0 +1,5 @@
+//! Every example, run as its first lines say, against what they say there is to see.
+
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
