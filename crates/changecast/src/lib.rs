@@ -8,12 +8,14 @@ pub mod filter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod handlers;
 pub mod hub;
 pub mod limits;
 pub mod log;
 pub mod model;
 pub mod server;
 pub mod source;
+pub mod stores;
 pub mod telemetry;
 pub mod transport;
 mod websocket;

@@ -436,3 +436,18 @@ pub const SHARD_EVENTS: usize = 1024;
 
 /// Bytes that a shard reads from a client at once.
 pub const READ_BYTES: usize = 16 << 10;
+
+// ── Stores ─────────────────────────────────────────────────────────────────────────────────────
+
+/// Messages that a store in memory keeps for those who come back, unless it is told otherwise.
+pub const STORE_HISTORY_COUNT: u64 = 1_000;
+
+/// Bytes of messages that a store in memory keeps, whatever their number.
+pub const STORE_HISTORY_BYTES_MAX: u64 = 16 << 20;
+
+/// Values that a store of one value keeps in memory: for subscribers that are on their way to the
+/// newest.
+pub const STORE_VALUES_MAX: u64 = 64;
+
+/// Bytes of a message's own id, or of its event's name.
+pub const MESSAGE_NAME_BYTES_MAX: usize = 256;

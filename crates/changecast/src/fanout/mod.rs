@@ -31,6 +31,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use tokio_util::sync::CancellationToken;
+
 pub(crate) use framing::{Chunked, Framed};
 pub(crate) use newcomer::{Lease, Newcomer};
 pub(crate) use wire::{End, Obey, WireKind, answer};
@@ -39,7 +41,7 @@ use mailbox::{Letter, Mailbox};
 use shard::Shard;
 
 use crate::board::Board;
-use crate::hub::{Hub, Listener};
+use crate::hub::{Heard, Hub, Listener};
 use crate::telemetry::Telemetry;
 
 /// The shards; a clone is the same ones.
@@ -47,6 +49,8 @@ use crate::telemetry::Telemetry;
 pub struct Shards {
     mailboxes: Arc<[Arc<Mailbox>]>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    /// Cancelled once the server is about to end.
+    draining: CancellationToken,
 }
 
 impl Shards {
@@ -64,12 +68,36 @@ impl Shards {
             mailboxes.push(mailbox);
         }
         let (mailboxes, threads) = (Arc::from(mailboxes), Arc::new(Mutex::new(threads)));
-        let shards = Self { mailboxes, threads };
+        let shards = Self { mailboxes, threads, draining: hub.draining_token() };
         // A hub has one set of shards: a second would never hear of anything.
         let listener = hub.listen(Arc::new(shards.clone()));
         listener.map_err(|_| io::Error::other("the hub has its shards already"))?;
         tokio::spawn(shards.clone().keep_looking(hub.clone(), board.clone()));
         Ok(shards)
+    }
+
+    /// Whether followers of `hub` can be adopted: those of the server's own hub, and of any that no
+    /// other shards serve. Such a hub drains when the server does.
+    pub(crate) fn can_serve(&self, hub: &Hub) -> bool {
+        if self.draining.is_cancelled() {
+            return false;
+        }
+        match hub.is_heard_by(Arc::new(self.clone())) {
+            Heard::Already => true,
+            Heard::ByOthers => false,
+            Heard::FromNow => {
+                tokio::spawn(self.clone().keep_looking(hub.clone(), hub.board().clone()));
+                let (draining, hub) = (self.draining.clone(), hub.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = draining.cancelled() => hub.drain(),
+                        // Its owner has ended it before.
+                        () = hub.draining() => {}
+                    }
+                });
+                true
+            }
+        }
     }
 
     /// Hands a socket to the shard that has the fewest.
@@ -115,6 +143,10 @@ impl Shards {
 }
 
 impl Listener for Shards {
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.mailboxes).cast::<()>() as usize
+    }
+
     fn stirred(&self, views: &[u64]) {
         for mailbox in &*self.mailboxes {
             mailbox.stir(views);

@@ -37,6 +37,7 @@ pub use frames::Mode;
 pub(crate) use frames::Run;
 pub(crate) use held::Account;
 pub(crate) use pages::EncodedPage;
+pub(crate) use publisher::Telling;
 pub use publisher::{Message, PublishError, Publisher, Receipt};
 pub use selection::{Part, Selection};
 pub use session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
@@ -82,8 +83,22 @@ struct Shared {
 
 /// Hears which views have new frames.
 pub(crate) trait Listener: Send + Sync {
+    /// Tells listeners apart: clones of one have the same.
+    fn id(&self) -> usize;
+
     /// These views have. Called for each page of the log, so it must not block.
     fn stirred(&self, views: &[u64]);
+}
+
+/// Whether somebody hears which views of a hub have new frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// From now on: nobody did before.
+    FromNow,
+    /// It did before.
+    Already,
+    /// Somebody else does, and there can be one.
+    ByOthers,
 }
 
 /// What is settled about a subscription before it opens.
@@ -203,6 +218,39 @@ impl Hub {
     /// refused, and handed back.
     pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Result<(), Arc<dyn Listener>> {
         self.shared.listener.set(listener)
+    }
+
+    /// Whether `listener` is who hears of this hub's views; it is from now on if nobody was.
+    pub(crate) fn is_heard_by(&self, listener: Arc<dyn Listener>) -> Heard {
+        let id = listener.id();
+        match self.listen(listener) {
+            Ok(()) => Heard::FromNow,
+            Err(_) => match self.shared.listener.get() {
+                Some(known) if known.id() == id => Heard::Already,
+                _ => Heard::ByOthers,
+            },
+        }
+    }
+
+    /// The log that it serves from.
+    pub(crate) fn log(&self) -> &Arc<dyn Log> {
+        &self.shared.log
+    }
+
+    /// What is counted.
+    #[cfg(feature = "redis")]
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.shared.telemetry
+    }
+
+    /// What the sources are doing.
+    pub(crate) fn board(&self) -> &Board {
+        &self.shared.board
+    }
+
+    /// Cancelled once the server is about to end.
+    pub(crate) fn draining_token(&self) -> CancellationToken {
+        self.shared.draining.clone()
     }
 
     /// Completes once the server is about to end.

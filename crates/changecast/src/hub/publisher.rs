@@ -59,6 +59,15 @@ pub struct Message {
     pub key: Option<String>,
 }
 
+/// How a message is told, beside what it says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Telling {
+    /// The id of the document whose state it is; without it, each message is its own document.
+    pub(crate) document_id: Option<&'static str>,
+    /// A further member of the event, `message`: a JSON object.
+    pub(crate) message: Option<String>,
+}
+
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -111,12 +120,21 @@ impl Publisher {
     /// # Errors
     /// As [`PublishError`] says; then nothing is written.
     pub async fn publish(&self, message: Message) -> Result<Receipt, PublishError> {
+        self.publish_told(message, &Telling::default()).await
+    }
+
+    /// The same, told in another way.
+    pub(crate) async fn publish_told(
+        &self,
+        message: Message,
+        telling: &Telling,
+    ) -> Result<Receipt, PublishError> {
         let Message { topic, json, key } = message;
         self.check_owner(&topic)?;
         let document = check_json(&json)?;
         let key = key.map(|key| check_key(key, &document)).transpose()?;
         let source = topic.source().into();
-        let change = change(topic, &document, SystemTime::now().into());
+        let change = change(topic, &document, SystemTime::now().into(), telling);
         let published = self.log.publish(Publication { source, change, key }).await?;
         let id = |seq: Seq| EventId { epoch: self.log.epoch(), seq };
         let receipt = match published {
@@ -174,13 +192,18 @@ fn check_key(key: String, document: &str) -> Result<PublicationKey, PublishError
     Ok(PublicationKey { text: key.into(), fingerprint: Sha256::digest(document).into() })
 }
 
-fn change(topic: Topic, document: &str, now: Timestamp) -> Change {
+fn change(topic: Topic, document: &str, now: Timestamp, telling: &Telling) -> Change {
     let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let (db, coll) = (quote(topic.source()), quote(topic.collection()));
-    let key = format!(r#"{{"_id":"{id}"}}"#);
-    let event = format!(
-        r#"{{"_id":{{"_data":"{id}"}},"operationType":"insert","wallTime":{{"$date":"{now}"}},"fullDocument":{document},"ns":{{"db":{db},"coll":{coll}}},"documentKey":{key}}}"#
+    let key = format!(r#"{{"_id":"{}"}}"#, telling.document_id.unwrap_or(&id));
+    let mut event = format!(
+        r#"{{"_id":{{"_data":"{id}"}},"operationType":"insert","wallTime":{{"$date":"{now}"}},"fullDocument":{document},"ns":{{"db":{db},"coll":{coll}}},"documentKey":{key}"#
     );
+    if let Some(message) = &telling.message {
+        event.push_str(r#","message":"#);
+        event.push_str(message);
+    }
+    event.push('}');
     Change { topic, op: Op::Insert, key: key.into(), event: event.into() }
 }
 

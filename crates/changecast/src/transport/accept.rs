@@ -33,9 +33,13 @@ use crate::limits;
 use crate::telemetry::Telemetry;
 
 /// The connection that a request came on, as its extension.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
+    /// Who takes the socket if it turns out to be a stream's.
+    pub(super) shards: Shards,
+    /// Knows of what outlives a request.
+    pub(super) tasks: TaskTracker,
     /// Cancelled to end the connection at once, whatever it is doing.
     pub(super) cut: CancellationToken,
 }
@@ -97,7 +101,8 @@ async fn serve(
     let Connections { router, shards, telemetry, tasks, closing } = connections;
     let lease = Lease::new(telemetry, permit, tasks.token());
     let cut = CancellationToken::new();
-    let extension = Peer { address: peer, cut: cut.clone() };
+    let extension =
+        Peer { address: peer, shards: shards.clone(), tasks: tasks.clone(), cut: cut.clone() };
     let handover = Handover::default();
     let service = service_fn({
         let handover = handover.clone();

@@ -23,7 +23,7 @@ pub(super) fn change(format: Format, id: EventId, change: &Change, end: &str) ->
 }
 
 /// A control message; none for what only SSE has a word for.
-pub(super) fn control(control: &Control, end: &str) -> Option<Bytes> {
+pub(crate) fn control(control: &Control, end: &str) -> Option<Bytes> {
     let message = match control {
         Control::Hello(hello) => typed("hello", Some(hello.position), hello),
         Control::Gap(gap) => typed::<Gap>("gap", Some(gap.id), gap),

@@ -96,21 +96,22 @@ pub fn websocket_frames(bytes: &[u8]) {
     let Some((choice, sent)) = bytes.split_first() else { return };
     let start = if choice & 2 == 0 { Start::Earliest } else { Start::Unreadable };
     let piece = usize::from(choice >> 2);
-    let (codec, commands): (Arc<dyn Codec>, _) = match choice & 1 {
+    let (codec, mut commands): (Arc<dyn Codec>, _) = match choice & 1 {
         0 => (Arc::new(WebSocket(Format::default())), Commands::Obey),
         _ => (Arc::new(OriginFrame), Commands::Ignore),
     };
+    let obeys = !commands.are_ignored();
     Stage::run(async |visitors| {
         let (subscription, listener) = visitors
             .subscribe(everything_of("a.b"), start, codec, Mode::Queue, Span::Endless)
             .await;
         let (near, far) = tokio::io::duplex(256);
         let serving = async {
-            Connection::new(near, commands).run(subscription).await;
+            Connection::new(near, &mut commands).run(subscription).await;
         };
         // The client first: what it sends is there when the connection begins.
         let (received, ()) = future::join(converse(far, sent, piece), serving).await;
-        check_received(&received, (commands == Commands::Obey).then_some(listener)).await;
+        check_received(&received, obeys.then_some(listener)).await;
     });
 }
 

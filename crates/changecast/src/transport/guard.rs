@@ -31,17 +31,25 @@ impl Policy {
     }
 
     fn allows_origin(&self, origin: &str) -> bool {
-        self.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
+        is_among(origin, &self.origins)
     }
 
-    /// Whether the request comes from a web page of another site than ours that nobody allowed.
     fn is_foreign(&self, headers: &HeaderMap) -> bool {
-        if let Some(origin) = text(headers, &header::ORIGIN) {
-            return !is_same_origin(origin, headers) && !self.allows_origin(origin);
-        }
-        // Some requests of web pages carry no Origin, but say where they come from.
-        matches!(text(headers, &SEC_FETCH_SITE), Some("cross-site" | "same-site"))
+        is_foreign(headers, &self.origins)
     }
+}
+
+/// Whether the request comes from a web page of another site than ours that is not `allowed`.
+pub(crate) fn is_foreign(headers: &HeaderMap, allowed: &[String]) -> bool {
+    if let Some(origin) = text(headers, &header::ORIGIN) {
+        return !is_same_origin(origin, headers) && !is_among(origin, allowed);
+    }
+    // Some requests of web pages carry no Origin, but say where they come from.
+    matches!(text(headers, &SEC_FETCH_SITE), Some("cross-site" | "same-site"))
+}
+
+fn is_among(origin: &str, allowed: &[String]) -> bool {
+    allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
 }
 
 const SEC_FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");

@@ -24,6 +24,7 @@ mod request;
 mod router;
 mod sse;
 mod stall;
+mod stream;
 mod takeover;
 mod websocket;
 
@@ -33,3 +34,12 @@ pub use documents::DocumentsMode;
 pub use guard::Policy;
 pub use page::PageConfig;
 pub use router::{App, Served, router};
+
+// What handlers for one store, above, make their streams of.
+pub(crate) use frame::control;
+pub(crate) use guard::is_foreign;
+pub(crate) use problem::Problem;
+pub(crate) use request::read_start;
+pub(crate) use sse::{CONTENT_TYPE as EVENT_STREAM, come_back, head};
+pub(crate) use stream::{body, refuse, websocket};
+pub(crate) use websocket::{Attend, Commands, Handshake, Said};

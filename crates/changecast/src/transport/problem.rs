@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// An error, as a client sees it.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -18,7 +18,7 @@ pub(super) struct Problem {
 
 impl Problem {
     /// `kind` is the last word of the problem's stable type.
-    pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:changecast:problem:{kind}"),
             title: status.canonical_reason().unwrap_or("Error"),
@@ -28,16 +28,16 @@ impl Problem {
         }
     }
 
-    pub(super) fn with_header(mut self, name: header::HeaderName, value: &'static str) -> Self {
+    pub(crate) fn with_header(mut self, name: header::HeaderName, value: &'static str) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    pub(super) fn bad_request(kind: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(kind: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, kind, detail)
     }
 
-    pub(super) fn forbidden(kind: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(kind: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, kind, detail)
     }
 

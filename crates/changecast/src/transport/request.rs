@@ -85,6 +85,23 @@ impl Request {
     }
 }
 
+/// From where a request wants to go on, if it says so: for handlers that serve one thing, in
+/// somebody else's routes. Other parameters are somebody else's, too.
+pub(crate) fn read_start(uri: &Uri, headers: &HeaderMap) -> Result<Option<Start>, Problem> {
+    let mut start = None;
+    let mut resumed = resume_header(headers);
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()) {
+        match &*name {
+            "since" => set_once(&mut start, read_since(&value)?, "since")?,
+            "last_event_id" | "lastEventId" if !value.is_empty() => {
+                resumed.get_or_insert_with(|| resume_from(&value));
+            }
+            _ => {}
+        }
+    }
+    Ok(resumed.or(start))
+}
+
 fn resume_header(headers: &HeaderMap) -> Option<Start> {
     let value = headers.get("last-event-id")?;
     match value.to_str() {
@@ -97,7 +114,12 @@ fn resume_header(headers: &HeaderMap) -> Option<Start> {
 /// The id of a client that reconnects: it cannot be asked to correct itself, so an id that nobody
 /// can read becomes a gap.
 fn resume_from(text: &str) -> Start {
-    text.parse::<EventId>().map_or(Start::Unreadable, Start::After)
+    event_id(text).map_or(Start::Unreadable, Start::After)
+}
+
+/// A message may have an id of its own, which then stands behind ours and a slash.
+fn event_id(text: &str) -> Option<EventId> {
+    text.split('/').next()?.parse().ok()
 }
 
 fn read_topic(text: &str) -> Result<TopicPattern, Problem> {
@@ -115,7 +137,7 @@ fn read_since(text: &str) -> Result<Start, Problem> {
         let range = format!("last:N takes a number from 0 to {}", limits::LAST_MAX);
         return count.map(Start::Last).ok_or_else(|| bad("since", text, range));
     }
-    if let Ok(id) = text.parse() {
+    if let Some(id) = event_id(text) {
         return Ok(Start::After(id));
     }
     // A plus sign that was not escaped arrives as a blank.

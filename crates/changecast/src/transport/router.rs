@@ -6,15 +6,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Request, StatusCode, Version, header};
+use axum::http::{Method, Request, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::accept::Peer;
 use super::access::access;
 use super::checked::Checked;
 use super::documents::{self, DocumentsMode};
@@ -26,12 +24,11 @@ use super::page::{self, PageConfig};
 use super::problem::Problem;
 use super::publish::publish;
 use super::sse::{self, Sse};
-use super::takeover::{Grant, grant};
+use super::stream::{self, cut_of};
 use super::websocket::{Commands, Handshake, WebSocket};
 use super::{health, request};
 use crate::board::Board;
-use crate::fanout::{Chunked, Framed, WireKind};
-use crate::hub::{Codec, Hub, HubError, Publisher, Span, Subscribe};
+use crate::hub::{Codec, Hub, Publisher, Span};
 use crate::limits;
 use crate::log::Log;
 use crate::source::Source;
@@ -122,39 +119,19 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
         None => Span::Until(now + Duration::from_secs(fastrand::u64(limits::LIFE_SECONDS))),
     };
     let content_type = if wants_lines { ndjson::CONTENT_TYPE } else { sse::CONTENT_TYPE };
-    let (version, cut) = (request.version(), cut_of(&request));
     let is_head = request.method() == Method::HEAD;
     // A long poll is an answer like others: its connection is used again.
-    let streaming = if takes_over(&request) && !is_head && !matches!(span, Span::Poll(_)) {
-        stream_by_shard(&app, version, content_type, wanted.by(codec, span)).await
-    } else {
+    let streaming = if is_head || matches!(span, Span::Poll(_)) {
+        let cut = cut_of(&request);
         let subscription = app.hub.subscribe(wanted.by(codec, span), cut).await;
         subscription.map(|subscription| sse::stream(subscription, content_type))
+    } else {
+        stream::body(&app.hub, request, wanted.by(codec, span), content_type).await
     };
     streaming.unwrap_or_else(|error| match wants_lines || is_head {
-        true => refuse(&error),
+        true => stream::refuse(&error),
         false => sse::come_back(&error),
     })
-}
-
-/// Whether the request's socket can be taken out of HTTP: that takes our own accept loop.
-fn takes_over(request: &Request<Body>) -> bool {
-    request.extensions().get::<Peer>().is_some()
-}
-
-async fn stream_by_shard(
-    app: &App,
-    version: Version,
-    content_type: &'static str,
-    mut wanted: Subscribe,
-) -> Result<Response, HubError> {
-    let mut wire = WireKind::Plain;
-    if version >= Version::HTTP_11 {
-        wanted.codec = Arc::new(Chunked(wanted.codec));
-        wire = WireKind::Chunked;
-    }
-    let follower = app.hub.follow(wanted).await?;
-    Ok(grant(Grant { follower, wire }, sse::head(content_type)))
 }
 
 async fn websocket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -179,7 +156,7 @@ async fn upgrade(
         Ok((_, wanted)) if wanted.wait.is_some() => {
             return Problem::bad_request("wait", "wait= is for NDJSON").into_response();
         }
-        Ok((_, wanted)) if wanted.format.is_some() && commands == Commands::Ignore => {
+        Ok((_, wanted)) if wanted.format.is_some() && commands.are_ignored() => {
             let detail = "/socket has the original's format; /ws takes format=";
             return Problem::bad_request("format", detail).into_response();
         }
@@ -187,29 +164,9 @@ async fn upgrade(
         Err(problem) => return problem.into_response(),
     };
     let codec = codec(wanted.format.unwrap_or_default());
-    let (by_shard, cut) = (takes_over(&request), cut_of(&request));
     // Pings tell whether the client lives, so the connection needs no end of its own.
-    let answer = if by_shard {
-        let wanted = wanted.by(Arc::new(Framed(codec)), Span::Endless);
-        app.hub.follow(wanted).await.map(|follower| {
-            grant(Grant { follower, wire: WireKind::WebSocket(commands.obey()) }, handshake.head())
-        })
-    } else {
-        let subscription = app.hub.subscribe(wanted.by(codec, Span::Endless), cut).await;
-        subscription
-            .map(|subscription| handshake.accept(request, subscription, commands, &app.tasks))
-    };
-    answer.unwrap_or_else(|error| refuse(&error))
-}
-
-/// What ends the request's connection.
-fn cut_of(request: &Request<Body>) -> CancellationToken {
-    request.extensions().get::<Peer>().map(|peer| peer.cut.clone()).unwrap_or_default()
-}
-
-fn refuse(error: &HubError) -> Response {
-    tracing::warn!(%error, "subscription refused");
-    let mut response = Problem::unavailable("no subscription now; try again").into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, axum::http::HeaderValue::from_static("5"));
-    response
+    let wanted = wanted.by(codec, Span::Endless);
+    let answer =
+        stream::websocket(&app.hub, request, handshake, wanted, commands, &app.tasks).await;
+    answer.unwrap_or_else(|error| stream::refuse(&error))
 }

@@ -13,7 +13,7 @@ use super::frame::SourceNews;
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::model::{Change, EventId};
 
-pub(super) const CONTENT_TYPE: &str = "text/event-stream";
+pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
 
 /// Changes are unnamed, so that `onmessage` gets them; everything else has a name.
 pub(super) struct Sse {
@@ -95,7 +95,7 @@ pub(super) fn stream(subscription: Subscription, content_type: &'static str) -> 
 }
 
 /// The head of a stream.
-pub(super) fn head(content_type: &'static str) -> Response {
+pub(crate) fn head(content_type: &'static str) -> Response {
     let mut response = Response::default();
     set_headers(&mut response, content_type);
     response
@@ -125,7 +125,7 @@ fn join(mut messages: Vec<Bytes>) -> Bytes {
 
 /// A refusal that passes: a browser's `EventSource` gives up for ever on anything but 200, so it
 /// gets an empty stream that tells when to come back.
-pub(super) fn come_back(error: &HubError) -> Response {
+pub(crate) fn come_back(error: &HubError) -> Response {
     tracing::warn!(%error, "subscription refused");
     let retry = fastrand::u64(crate::limits::RETRY_DRAIN_MILLIS);
     let mut response = Response::new(Body::from(format!("retry: {retry}\n\n")));

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,8 +13,8 @@ use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, interval_at, timeout};
+use tokio_util::sync::CancellationToken;
 
-use super::accept::Peer;
 use super::format::Format;
 use super::problem::Problem;
 use super::{command, frame};
@@ -44,34 +45,72 @@ impl Codec for WebSocket {
 }
 
 /// What becomes of a client's messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Commands {
+pub(crate) enum Commands {
     /// They change what is followed.
     Obey,
     /// Nothing: the original's protocol has none.
     Ignore,
+    /// Somebody attends to them, and to the client's end. That takes a task.
+    Attend(Box<dyn Attend>),
+}
+
+/// What a client has said.
+pub(crate) enum Said {
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+/// Attends to one client.
+#[async_trait]
+pub(crate) trait Attend: Send {
+    /// The client has said something; the answer, if there is one. Until then nothing else that the
+    /// client says is heard, and nothing is delivered to it.
+    async fn hear(&mut self, said: Said) -> Option<String>;
+
+    /// The client is gone.
+    async fn leave(self: Box<Self>);
 }
 
 impl Commands {
-    /// What a shard does with a client's message.
-    pub(super) fn obey(self) -> Option<Obey> {
+    /// What a shard does with a client's message; none if it takes a task to attend to it.
+    pub(super) fn by_shard(&self) -> Option<Option<Obey>> {
+        match self {
+            Self::Attend(_) => None,
+            Self::Obey | Self::Ignore => Some(self.obey()),
+        }
+    }
+
+    /// The client is gone, however it went.
+    pub(super) async fn leave(self) {
+        if let Self::Attend(attendant) = self {
+            attendant.leave().await;
+        }
+    }
+
+    pub(super) fn are_ignored(&self) -> bool {
+        matches!(self, Self::Ignore)
+    }
+
+    fn obey(&self) -> Option<Obey> {
         let obey: Obey = |text, follower| match text {
             Some(text) => command::obey(text, follower),
             None => frame::error("commands are JSON texts"),
         };
-        (self == Self::Obey).then_some(obey)
+        matches!(self, Self::Obey).then_some(obey)
     }
 }
 
-/// A granted handshake, to be answered with a subscription.
-pub(super) struct Handshake {
+/// A checked handshake, to be answered with a subscription.
+pub(crate) struct Handshake {
     accept: String,
     speaks_ours: bool,
 }
 
 impl Handshake {
     /// Checks the request as RFC 6455, section 4.2.1, wants it.
-    pub(super) fn check(headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(crate) fn check(headers: &HeaderMap) -> Result<Self, Problem> {
         if !has_token(headers, &header::UPGRADE, "websocket") {
             return Err(bad(r#"Can "Upgrade" only to "WebSocket"."#));
         }
@@ -96,27 +135,28 @@ impl Handshake {
         Ok(Self { accept, speaks_ours })
     }
 
-    /// Answers 101 and lends the socket to `subscription` until either ends.
-    pub(super) fn accept(
-        self,
-        mut request: Request<Body>,
+    /// Lends the socket to `subscription`, once it is one, until either ends or `cut` is cancelled.
+    pub(super) fn serve(
+        &self,
+        request: &mut Request<Body>,
         subscription: Subscription,
-        commands: Commands,
-        tasks: &tokio_util::task::TaskTracker,
-    ) -> Response {
-        let cut = request.extensions().get::<Peer>().map(|peer| peer.cut.clone());
-        let upgrade = hyper::upgrade::on(&mut request);
-        let serving = async move {
-            match upgrade.await {
-                Ok(upgraded) => {
-                    let connection = Connection::new(TokioIo::new(upgraded), commands);
-                    connection.run(subscription).await;
+        mut commands: Commands,
+        cut: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let upgrade = hyper::upgrade::on(request);
+        async move {
+            let serving = async {
+                match upgrade.await {
+                    Ok(upgraded) => {
+                        let connection = Connection::new(TokioIo::new(upgraded), &mut commands);
+                        connection.run(subscription).await;
+                    }
+                    Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
                 }
-                Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
-            }
-        };
-        tasks.spawn(async move { cut.unwrap_or_default().run_until_cancelled(serving).await });
-        self.head()
+            };
+            cut.run_until_cancelled(serving).await;
+            commands.leave().await;
+        }
     }
 
     /// The head of the answer.
@@ -158,10 +198,10 @@ fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> boo
 }
 
 /// An upgraded connection; over any pipe, so that it can be tried without a network.
-pub(super) struct Connection<S> {
+pub(super) struct Connection<'a, S> {
     io: S,
     receiver: Receiver,
-    commands: Commands,
+    commands: &'a mut Commands,
 }
 
 /// Why a connection ends.
@@ -188,8 +228,8 @@ impl From<Violation> for End {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(io: S, commands: Commands) -> Self {
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
+    pub(super) fn new(io: S, commands: &'a mut Commands) -> Self {
         Self { io, receiver: Receiver::new(limits::WEBSOCKET_MESSAGE_BYTES_MAX), commands }
     }
 
@@ -248,14 +288,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.send(&[websocket::frame::close_back(close.as_ref())]).await?;
             return Err(End::Closed);
         }
+        if let Commands::Attend(attendant) = &mut *self.commands {
+            let said = match event {
+                Event::Text(text) => Said::Text(text),
+                Event::Binary(bytes) => Said::Binary(bytes),
+                event => return self.reply(&event, None, subscription).await,
+            };
+            let answer = attendant.hear(said).await;
+            let answer = answer.map(|answer| websocket::frame::text(answer.as_bytes()));
+            return self.send(answer.as_slice()).await;
+        }
         let obey = self.commands.obey();
         if obey.is_some() && matches!(event, Event::Text(_) | Event::Binary(_)) {
             self.greet(subscription).await?;
         }
-        match fanout::answer(&event, obey, subscription.follower()) {
-            Some(answer) => self.send(&[answer]).await,
-            None => Ok(()),
-        }
+        self.reply(&event, obey, subscription).await
+    }
+
+    async fn reply(
+        &mut self,
+        event: &Event,
+        obey: Option<Obey>,
+        subscription: &mut Subscription,
+    ) -> Result<(), End> {
+        let answer = fanout::answer(event, obey, subscription.follower());
+        self.send(answer.as_slice()).await
     }
 
     /// Says what is still to be said first. An answer names a place: were it ahead of the gap that

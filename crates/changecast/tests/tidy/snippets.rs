@@ -50,6 +50,8 @@ fn an_upward_import_is_refused_however_it_is_written() {
     refuses("model/topic.rs", "use crate::log::Log;", "higher level");
     refuses("hub/mod.rs", "use crate::transport::sse;", "higher level");
     refuses("transport/mod.rs", "use crate::server::Server;", "higher level");
+    refuses("transport/mod.rs", "use crate::handlers::EventSource;", "higher level");
+    refuses("stores/feed.rs", "use crate::transport::head;", "higher level");
 }
 
 #[test]
@@ -73,6 +75,9 @@ fn drivers_are_kept_to_themselves() {
     refuses("source/mongodb/mod.rs", "use super::sqlite::Store;", "a driver");
     refuses("source/runner.rs", "use super::sqlite::Store;", "a driver");
     refuses("source/sqlite/stream.rs", "use crate::log::Log;", "neither the log");
+    refuses("stores/queue.rs", "use crate::source::redis::RedisSource;", "a driver");
+    refuses("stores/redis.rs", "use crate::source::sqlite::Store;", "a driver");
+    accepts("stores/redis.rs", "use crate::source::redis::RedisSource;");
     accepts("source/sqlite/stream.rs", "use crate::source::sqlite::events;\nuse super::events;");
     accepts("source/sqlite/stream.rs", "use crate::source::{ChangeStream, SourceError};");
     accepts("transport/documents.rs", "use crate::source::{Documents, Source};");

@@ -86,6 +86,17 @@ impl RedisSource {
     }
 }
 
+impl RedisSource {
+    /// Publishes a message on a channel, over a connection that is not the one that listens.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`] when Redis cannot be reached or does not answer in time: the
+    /// message may have been published or not. Others when Redis refuses it.
+    pub async fn publish(&self, channel: &str, payload: &[u8]) -> Result<(), SourceError> {
+        self.keys.ask(cmd("PUBLISH").arg(channel).arg(payload)).await.map(drop)
+    }
+}
+
 fn topics(config: &RedisConfig) -> Result<TopicSet, SourceError> {
     let invalid = |error: crate::model::InvalidTopic| config::invalid(format!("topic: {error}"));
     let patterns = match &config.watched {

@@ -1,0 +1,97 @@
+//! Answers a request with a stream: by a shard, which takes the socket out of HTTP, or by a task.
+//!
+//! The one place that knows of the two ways, for our own routes and for handlers in somebody else's.
+//! Shards come with our own accept loop; in a plain `axum::serve`, a subscription is served by a task.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Version, header};
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::accept::Peer;
+use super::problem::Problem;
+use super::sse;
+use super::takeover::{Grant, grant};
+use super::websocket::{Commands, Handshake};
+use crate::fanout::{Chunked, Framed, WireKind};
+use crate::hub::{Hub, HubError, Subscribe};
+
+/// Answers with a body that goes on: the frames of `wanted`, as `content_type`.
+///
+/// # Errors
+/// When the hub grants no subscription.
+pub(crate) async fn body(
+    hub: &Hub,
+    request: Request<Body>,
+    mut wanted: Subscribe,
+    content_type: &'static str,
+) -> Result<Response, HubError> {
+    if !is_for_a_shard(hub, &request) {
+        let subscription = hub.subscribe(wanted, cut_of(&request)).await?;
+        return Ok(sse::stream(subscription, content_type));
+    }
+    let mut wire = WireKind::Plain;
+    if request.version() >= Version::HTTP_11 {
+        wanted.codec = Arc::new(Chunked(wanted.codec));
+        wire = WireKind::Chunked;
+    }
+    let follower = hub.follow(wanted).await?;
+    Ok(grant(Grant { follower, wire }, sse::head(content_type)))
+}
+
+/// Answers a checked handshake with a WebSocket: the frames of `wanted`. What only a task can do is
+/// done by one of `tasks`, unless the connection's server has tasks of its own.
+///
+/// # Errors
+/// When the hub grants no subscription.
+pub(crate) async fn websocket(
+    hub: &Hub,
+    mut request: Request<Body>,
+    handshake: Handshake,
+    mut wanted: Subscribe,
+    commands: Commands,
+    tasks: &TaskTracker,
+) -> Result<Response, HubError> {
+    if let Some(obey) = commands.by_shard()
+        && is_for_a_shard(hub, &request)
+    {
+        wanted.codec = Arc::new(Framed(wanted.codec));
+        let follower = hub.follow(wanted).await?;
+        return Ok(grant(Grant { follower, wire: WireKind::WebSocket(obey) }, handshake.head()));
+    }
+    let cut = cut_of(&request);
+    let subscription = match hub.subscribe(wanted, cut.clone()).await {
+        Ok(subscription) => subscription,
+        Err(error) => {
+            commands.leave().await;
+            return Err(error);
+        }
+    };
+    let peer = request.extensions().get::<Peer>();
+    let tasks = peer.map_or(tasks, |peer| &peer.tasks).clone();
+    tasks.spawn(handshake.serve(&mut request, subscription, commands, cut));
+    Ok(handshake.head())
+}
+
+/// The answer where there can be no subscription now.
+pub(crate) fn refuse(error: &HubError) -> Response {
+    tracing::warn!(%error, "subscription refused");
+    let mut response = Problem::unavailable("no subscription now; try again").into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// Whether the request's socket can be taken out of HTTP, and there is a shard for it.
+fn is_for_a_shard(hub: &Hub, request: &Request<Body>) -> bool {
+    let peer = request.extensions().get::<Peer>();
+    peer.is_some_and(|peer| peer.shards.can_serve(hub))
+}
+
+/// What ends the request's connection.
+pub(super) fn cut_of(request: &Request<Body>) -> CancellationToken {
+    request.extensions().get::<Peer>().map(|peer| peer.cut.clone()).unwrap_or_default()
+}
