@@ -50,6 +50,6 @@ async fn publish(store: &RedisStore) -> Result<(), StoreError> {
     loop {
         half_seconds.tick().await;
         let [a, b, c] = [fastrand::u32(..), fastrand::u32(..), fastrand::u32(..)];
-        store.submit(format!("{a:08x}-{b:08x}-{c:08x}")).await?;
+        store.submit(format!("{a:08x}-{b:08x}-{c:08x}").into()).await?;
     }
 }

@@ -83,7 +83,7 @@ impl<T: Serialize + Send + Sync + 'static> DataStore<T> {
     /// log once it is durable; it does not wait for subscribers.
     ///
     /// # Errors
-    /// As [`Store::submit`]; then the value stays what it was.
+    /// As [`Store::submit_message`]; then the value stays what it was.
     pub async fn set(&self, value: T) -> Result<(), StoreError> {
         self.submit(value).await
     }
@@ -142,8 +142,7 @@ impl<T: Serialize + Send + Sync + 'static> Store for DataStore<T> {
         &self.feed
     }
 
-    async fn submit(&self, message: impl Into<Message<T>> + Send) -> Result<(), StoreError> {
-        let message = message.into();
+    async fn submit_message(&self, message: Message<T>) -> Result<(), StoreError> {
         let outgoing = Outgoing::new(&message)?;
         let _order = self.setting.lock().await;
         self.feed.publish(&outgoing).await?;

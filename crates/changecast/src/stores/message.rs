@@ -12,7 +12,7 @@ use crate::hub::Telling;
 use crate::limits;
 use crate::model::{Change, extend_json};
 
-/// A value, and how it is to be told. Any value is a message by itself.
+/// A value, and how it is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<T> {
     /// What is told.
@@ -52,12 +52,6 @@ impl<T> Message<T> {
     pub fn with_retry(mut self, retry: Duration) -> Self {
         self.retry = Some(retry);
         self
-    }
-}
-
-impl<T> From<T> for Message<T> {
-    fn from(value: T) -> Self {
-        Self::new(value)
     }
 }
 

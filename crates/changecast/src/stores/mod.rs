@@ -69,7 +69,7 @@ use crate::hub::Start;
 /// store ends, and with it every subscription.
 ///
 /// A store of your own is one that has another inside: [`feed`](Self::feed) is that one's, and
-/// [`submit`](Self::submit) does what it has to before it hands on.
+/// [`submit_message`](Self::submit_message) does what it has to before it hands on.
 pub trait Store: Clone + Send + Sync + 'static {
     /// What it takes.
     type Item: Send + Sync + 'static;
@@ -85,10 +85,18 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Invalid`] for what cannot be told, and [`StoreError::Publish`] where the log
     /// cannot take it. Nothing is delivered then.
-    fn submit(
+    fn submit_message(
         &self,
-        message: impl Into<Message<Self::Item>> + Send,
+        message: Message<Self::Item>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes a value as a message that says nothing else.
+    ///
+    /// # Errors
+    /// As [`submit_message`](Self::submit_message).
+    fn submit(&self, value: Self::Item) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.submit_message(Message::new(value))
+    }
 
     /// How many follow it now: handlers' connections and [`Subscriber`]s. One that goes is noticed
     /// at once, not with the next message.

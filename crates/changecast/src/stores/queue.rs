@@ -117,9 +117,8 @@ impl<T: Serialize + Send + Sync + 'static> Store for QueueStore<T> {
         &self.feed
     }
 
-    async fn submit(&self, message: impl Into<Message<T>> + Send) -> Result<(), StoreError> {
-        // Not across the await: the value is told, and nobody needs it any more.
-        let outgoing = Outgoing::new(&message.into())?;
+    async fn submit_message(&self, message: Message<T>) -> Result<(), StoreError> {
+        let outgoing = Outgoing::new(&message)?;
         self.feed.publish(&outgoing).await
     }
 }

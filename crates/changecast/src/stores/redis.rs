@@ -37,7 +37,7 @@ const SOURCE: &str = "redis";
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), changecast::stores::StoreError> {
 /// let store = RedisStore::connect("redis://127.0.0.1:6379", ["news", "weather.*"]).await?;
-/// store.submit("to the first channel").await?;
+/// store.submit("to the first channel".into()).await?;
 /// store.publish("weather.oslo", b"rain").await?;
 /// # Ok(())
 /// # }
@@ -137,11 +137,7 @@ impl Store for RedisStore {
 
     /// Publishes on the first channel. What a channel does not carry is refused: an event's name, an
     /// id, a time to reconnect.
-    async fn submit(
-        &self,
-        message: impl Into<Message<RedisPayload>> + Send,
-    ) -> Result<(), StoreError> {
-        let message = message.into();
+    async fn submit_message(&self, message: Message<RedisPayload>) -> Result<(), StoreError> {
         if message.event.is_some() || message.id.is_some() || message.retry.is_some() {
             let problem = "a Redis channel carries the message alone: no event's name, id or retry";
             return Err(StoreError::Invalid(problem.to_owned()));
@@ -178,24 +174,6 @@ impl From<String> for RedisPayload {
 impl From<Vec<u8>> for RedisPayload {
     fn from(bytes: Vec<u8>) -> Self {
         String::from_utf8(bytes).map_or_else(|error| Self::Binary(error.into_bytes()), Self::Text)
-    }
-}
-
-impl From<&str> for Message<RedisPayload> {
-    fn from(text: &str) -> Self {
-        Self::new(text.into())
-    }
-}
-
-impl From<String> for Message<RedisPayload> {
-    fn from(text: String) -> Self {
-        Self::new(text.into())
-    }
-}
-
-impl From<Vec<u8>> for Message<RedisPayload> {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::new(bytes.into())
     }
 }
 

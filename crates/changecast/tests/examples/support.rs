@@ -68,9 +68,7 @@ impl Example {
 
     /// Sends this request as it is.
     pub(crate) async fn ask(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        Answer::read(BufReader::new(stream)).await
+        Answer::to(self.address, request).await
     }
 
     /// Interrupts it, as Ctrl-C does, and makes sure that it takes that well.
@@ -111,6 +109,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The answer to this request, as it is.
+    pub(crate) async fn to(address: SocketAddr, request: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Self::read(BufReader::new(stream)).await
+    }
+
     async fn read(mut stream: BufReader<TcpStream>) -> Self {
         let mut head = String::new();
         let reading = async {
