@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::http::request::Parts;
 use axum::response::Response;
+use tokio::runtime::Handle;
 
 use crate::transport::{Attend, Said};
 
@@ -45,10 +46,21 @@ pub enum Incoming {
     Binary(Vec<u8>),
 }
 
-/// One client, and who attends to it.
+/// One client, and who attends to it. Dropped when the client is gone.
 struct Attending<A: Subscriber> {
     subscriber: Arc<A>,
-    client: A::Client,
+    /// There until then.
+    client: Option<A::Client>,
+}
+
+impl<A: Subscriber> Drop for Attending<A> {
+    fn drop(&mut self) {
+        // Without a runtime, the program is at its end.
+        if let (Some(client), Ok(runtime)) = (self.client.take(), Handle::try_current()) {
+            let subscriber = Arc::clone(&self.subscriber);
+            runtime.spawn(async move { subscriber.close(client).await });
+        }
+    }
 }
 
 #[async_trait]
@@ -58,12 +70,7 @@ impl<A: Subscriber> Attend for Attending<A> {
             Said::Text(text) => Incoming::Text(text),
             Said::Binary(bytes) => Incoming::Binary(bytes.into()),
         };
-        self.subscriber.message(&mut self.client, message).await
-    }
-
-    async fn leave(self: Box<Self>) {
-        let Self { subscriber, client } = *self;
-        subscriber.close(client).await;
+        self.subscriber.message(self.client.as_mut()?, message).await
     }
 }
 
@@ -78,7 +85,7 @@ pub(super) struct Host<A>(pub(super) Arc<A>);
 #[async_trait]
 impl<A: Subscriber> Welcome for Host<A> {
     async fn welcome(&self, request: &Parts) -> Result<Box<dyn Attend>, Response> {
-        let client = self.0.open(request).await?;
+        let client = Some(self.0.open(request).await?);
         Ok(Box::new(Attending { subscriber: Arc::clone(&self.0), client }))
     }
 }

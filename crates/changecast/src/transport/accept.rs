@@ -14,7 +14,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 use super::stall::StallGuard;
-use super::takeover::{FlushWatch, Grant, Granted, Handover};
+use super::takeover::{Departed, FlushWatch, Grant, Granted, Handover};
 use crate::fanout::{Lease, Newcomer, Shards};
 use crate::limits;
 use crate::telemetry::Telemetry;
@@ -38,8 +37,6 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// Who takes the socket if it turns out to be a stream's.
     pub(super) shards: Shards,
-    /// Knows of what outlives a request.
-    pub(super) tasks: TaskTracker,
     /// Cancelled to end the connection at once, whatever it is doing.
     pub(super) cut: CancellationToken,
 }
@@ -101,8 +98,7 @@ async fn serve(
     let Connections { router, shards, telemetry, tasks, closing } = connections;
     let lease = Lease::new(telemetry, permit, tasks.token());
     let cut = CancellationToken::new();
-    let extension =
-        Peer { address: peer, shards: shards.clone(), tasks: tasks.clone(), cut: cut.clone() };
+    let extension = Peer { address: peer, shards: shards.clone(), cut: cut.clone() };
     let handover = Handover::default();
     let service = service_fn({
         let handover = handover.clone();
@@ -131,8 +127,21 @@ async fn serve(
         None | Some(Ok(None)) => {}
         Some(Ok(Some(granted))) => {
             let parts = connection.into_parts();
-            let stream = parts.io.into_inner().into_inner().into_inner();
-            hand_over(stream, parts.read_buf, granted, lease, &shards);
+            let Granted { grant, head } = granted;
+            let (socket, unread) = (parts.io.into_inner().into_inner(), parts.read_buf);
+            match grant {
+                Grant::Shard { follower, wire } => {
+                    hand_over(socket.into_inner(), &shards, |socket| Newcomer {
+                        socket,
+                        head,
+                        follower,
+                        wire,
+                        unread,
+                        lease,
+                    });
+                }
+                Grant::Task(serve) => serve(Departed { socket, head, unread }).await,
+            }
         }
         // A client that went away, was too slow or did not speak HTTP: nobody's fault here.
         Some(Err(error)) => tracing::debug!(%error, %peer, "connection ended early"),
@@ -173,12 +182,13 @@ where
     .await
 }
 
-fn hand_over(stream: TcpStream, unread: Bytes, granted: Granted, lease: Lease, shards: &Shards) {
-    let Granted { grant: Grant { follower, wire }, head } = granted;
+fn hand_over(
+    stream: TcpStream,
+    shards: &Shards,
+    newcomer: impl FnOnce(std::net::TcpStream) -> Newcomer,
+) {
     match stream.into_std() {
-        Ok(socket) => {
-            shards.adopt(Newcomer { socket, head, follower, wire, unread, lease });
-        }
+        Ok(socket) => shards.adopt(newcomer(socket)),
         Err(error) => tracing::warn!(%error, "a socket cannot be taken over"),
     }
 }

@@ -107,7 +107,7 @@ pub fn websocket_frames(bytes: &[u8]) {
             .await;
         let (near, far) = tokio::io::duplex(256);
         let serving = async {
-            Connection::new(near, &mut commands).run(subscription).await;
+            Connection::new(near, &mut commands).run(subscription, bytes::Bytes::new()).await;
         };
         // The client first: what it sends is there when the connection begins.
         let (received, ()) = future::join(converse(far, sent, piece), serving).await;

@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use super::accept::Peer;
 use super::problem::Problem;
 use super::sse;
-use super::takeover::{Grant, grant};
-use super::websocket::{Commands, Handshake};
+use super::takeover::{Grant, Serve, grant};
+use super::websocket::{Commands, Conversation, Handshake};
 use crate::fanout::{Chunked, Framed, WireKind};
 use crate::hub::{Hub, HubError, Subscribe};
 
@@ -40,11 +40,11 @@ pub(crate) async fn body(
         wire = WireKind::Chunked;
     }
     let follower = hub.follow(wanted).await?;
-    Ok(grant(Grant { follower, wire }, sse::head(content_type)))
+    Ok(grant(Grant::Shard { follower, wire }, sse::head(content_type)))
 }
 
 /// Answers a checked handshake with a WebSocket: the frames of `wanted`. What only a task can do is
-/// done by one of `tasks`, unless the connection's server has tasks of its own.
+/// done by that of the connection, or in a server that is not ours by one of `tasks`.
 ///
 /// # Errors
 /// When the hub grants no subscription.
@@ -61,19 +61,19 @@ pub(crate) async fn websocket(
     {
         wanted.codec = Arc::new(Framed(wanted.codec));
         let follower = hub.follow(wanted).await?;
-        return Ok(grant(Grant { follower, wire: WireKind::WebSocket(obey) }, handshake.head()));
+        return Ok(grant(
+            Grant::Shard { follower, wire: WireKind::WebSocket(obey) },
+            handshake.head(),
+        ));
     }
     let cut = cut_of(&request);
-    let subscription = match hub.subscribe(wanted, cut.clone()).await {
-        Ok(subscription) => subscription,
-        Err(error) => {
-            commands.leave().await;
-            return Err(error);
-        }
-    };
-    let peer = request.extensions().get::<Peer>();
-    let tasks = peer.map_or(tasks, |peer| &peer.tasks).clone();
-    tasks.spawn(handshake.serve(&mut request, subscription, commands, cut));
+    let subscription = hub.subscribe(wanted, cut.clone()).await?;
+    let conversation = Conversation { subscription, commands, cut };
+    if request.extensions().get::<Peer>().is_some() {
+        let serve: Serve = Box::new(|departed| Box::pin(conversation.after(departed)));
+        return Ok(grant(Grant::Task(serve), handshake.head()));
+    }
+    tasks.spawn(conversation.upgraded(hyper::upgrade::on(&mut request)));
     Ok(handshake.head())
 }
 

@@ -1,7 +1,7 @@
-//! Takes a socket out of HTTP once a request turns out to be a stream, and hands it to the shards.
+//! Takes a socket out of HTTP once a request turns out to be a stream, for a shard or for a task.
 //!
 //! A handler grants a stream by putting it into its response. The response passes every layer above
-//! the handler, as any other, and its head is written by the shard: HTTP never hears of it, so that
+//! the handler, as any other, and its head is written by who takes the socket: HTTP never hears of it, so that
 //! no byte of it is in a buffer of HTTP's when the socket leaves.
 
 use std::io;
@@ -14,15 +14,32 @@ use std::time::SystemTime;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
+use super::stall::StallGuard;
 use crate::fanout::WireKind;
 use crate::hub::Follower;
 
-/// A stream that a request has been granted.
-pub(super) struct Grant {
-    pub(super) follower: Follower,
-    pub(super) wire: WireKind,
+/// A stream that a request has been granted: who takes its socket.
+pub(super) enum Grant {
+    /// A shard.
+    Shard { follower: Follower, wire: WireKind },
+    /// A task.
+    Task(Serve),
+}
+
+/// Serves a WebSocket that has left HTTP.
+pub(super) type Serve = Box<dyn FnOnce(Departed) -> BoxFuture<'static, ()> + Send>;
+
+/// A socket that has left HTTP.
+pub(super) struct Departed {
+    pub(super) socket: StallGuard<TcpStream>,
+    /// The head of the response, still to be written.
+    pub(super) head: Bytes,
+    /// What the client has sent beyond its request.
+    pub(super) unread: Bytes,
 }
 
 /// A response's extension that holds a grant: extensions can be copied, a grant is taken once.
@@ -33,11 +50,11 @@ struct Slot(Arc<Mutex<Option<Grant>>>);
 pub(super) fn grant(grant: Grant, head: impl IntoResponse) -> Response {
     let mut response = head.into_response();
     let headers = response.headers_mut();
-    if !matches!(grant.wire, WireKind::WebSocket(_)) {
+    if let Grant::Shard { wire: WireKind::Chunked | WireKind::Plain, .. } = &grant {
         // The connection is not for anything else any more.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if matches!(grant.wire, WireKind::Chunked) {
+    if let Grant::Shard { wire: WireKind::Chunked, .. } = &grant {
         headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     response.extensions_mut().insert(Slot(Arc::new(Mutex::new(Some(grant)))));

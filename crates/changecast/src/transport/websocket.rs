@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, interval_at, timeout};
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::format::Format;
 use super::problem::Problem;
+use super::takeover::Departed;
 use super::{command, frame};
 use crate::fanout::{self, Obey};
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
@@ -62,15 +63,12 @@ pub(crate) enum Said {
     Binary(Bytes),
 }
 
-/// Attends to one client.
+/// Attends to one client; dropped when the client is gone, however it went.
 #[async_trait]
 pub(crate) trait Attend: Send {
     /// The client has said something; the answer, if there is one. Until then nothing else that the
     /// client says is heard, and nothing is delivered to it.
     async fn hear(&mut self, said: Said) -> Option<String>;
-
-    /// The client is gone.
-    async fn leave(self: Box<Self>);
 }
 
 impl Commands {
@@ -79,13 +77,6 @@ impl Commands {
         match self {
             Self::Attend(_) => None,
             Self::Obey | Self::Ignore => Some(self.obey()),
-        }
-    }
-
-    /// The client is gone, however it went.
-    pub(super) async fn leave(self) {
-        if let Self::Attend(attendant) = self {
-            attendant.leave().await;
         }
     }
 
@@ -135,30 +126,6 @@ impl Handshake {
         Ok(Self { accept, speaks_ours })
     }
 
-    /// Lends the socket to `subscription`, once it is one, until either ends or `cut` is cancelled.
-    pub(super) fn serve(
-        &self,
-        request: &mut Request<Body>,
-        subscription: Subscription,
-        mut commands: Commands,
-        cut: CancellationToken,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let upgrade = hyper::upgrade::on(request);
-        async move {
-            let serving = async {
-                match upgrade.await {
-                    Ok(upgraded) => {
-                        let connection = Connection::new(TokioIo::new(upgraded), &mut commands);
-                        connection.run(subscription).await;
-                    }
-                    Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
-                }
-            };
-            cut.run_until_cancelled(serving).await;
-            commands.leave().await;
-        }
-    }
-
     /// The head of the answer.
     pub(super) fn head(self) -> Response {
         let Ok(accept) = HeaderValue::from_str(&self.accept) else {
@@ -197,6 +164,38 @@ fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> boo
     })
 }
 
+/// A subscription, and what becomes of what its client says, on their way to a socket.
+pub(super) struct Conversation {
+    pub(super) subscription: Subscription,
+    pub(super) commands: Commands,
+    /// Cancelled to end it at once.
+    pub(super) cut: CancellationToken,
+}
+
+impl Conversation {
+    /// Goes on over the socket that HTTP hands out.
+    pub(super) async fn upgraded(self, upgrade: OnUpgrade) {
+        match upgrade.await {
+            Ok(upgraded) => self.over(TokioIo::new(upgraded), Bytes::new()).await,
+            Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
+        }
+    }
+
+    /// The same over one that was taken out of HTTP before its answer.
+    pub(super) async fn after(self, departed: Departed) {
+        let Departed { mut socket, head, unread } = departed;
+        if socket.write_all(&head).await.is_ok() {
+            self.over(socket, unread).await;
+        }
+    }
+
+    async fn over(self, socket: impl AsyncRead + AsyncWrite + Unpin, unread: Bytes) {
+        let Self { subscription, mut commands, cut } = self;
+        let connection = Connection::new(socket, &mut commands);
+        cut.run_until_cancelled(connection.run(subscription, unread)).await;
+    }
+}
+
 /// An upgraded connection; over any pipe, so that it can be tried without a network.
 pub(super) struct Connection<'a, S> {
     io: S,
@@ -233,20 +232,26 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         Self { io, receiver: Receiver::new(limits::WEBSOCKET_MESSAGE_BYTES_MAX), commands }
     }
 
-    pub(super) async fn run(mut self, mut subscription: Subscription) {
+    /// Serves `subscription` until either end has enough. The client has said `unread` already.
+    pub(super) async fn run(mut self, mut subscription: Subscription, unread: Bytes) {
         let first_ping = Instant::now() + limits::PING_EVERY;
         let mut pings = interval_at(first_ping, limits::PING_EVERY);
+        let mut said = if unread.is_empty() {
+            Ok(())
+        } else {
+            self.take_in(Ok(unread.into()), &mut subscription).await
+        };
         let end = loop {
+            if let Err(end) = std::mem::replace(&mut said, Ok(())) {
+                break end;
+            }
             // Each branch is safe to drop: a subscription hands nothing out before it returns, and
             // nothing is read before it is handed out.
-            let outcome = tokio::select! {
+            said = tokio::select! {
                 output = subscription.next() => self.hand_out(output).await,
                 input = read(&mut self.io) => self.take_in(input, &mut subscription).await,
                 _ = pings.tick() => self.send(&[websocket::frame::ping()]).await,
             };
-            if let Err(end) = outcome {
-                break end;
-            }
         };
         // Nothing more is for it: it counts as a subscriber no longer.
         drop(subscription);

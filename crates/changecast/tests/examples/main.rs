@@ -2,4 +2,9 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
+mod chat;
+mod fibonacci;
+mod random;
+#[cfg(feature = "redis")]
+mod redis_pubsub;
 mod support;

@@ -104,7 +104,8 @@ async fn s1_07_what_is_no_string_is_json() {
         let server = serve(under, EventSource::new(&store)).await;
         let mut answer = events(server.address, "/", "").await;
         until_followed_by(&store, 1).await;
-        for value in [json!({"k": [1, null, true, "é"]}), json!(1.0), json!(null), json!(u64::MAX)] {
+        for value in [json!({"k": [1, null, true, "é"]}), json!(1.0), json!(null), json!(u64::MAX)]
+        {
             store.submit(value.clone()).await.unwrap();
             assert_eq!(event(&mut answer).await.data, value.to_string(), "{under:?}");
         }
@@ -194,8 +195,7 @@ async fn s1_17_heads_and_posts_leave_no_subscriber() {
         let mut audience = store.feed().audience();
         audience.borrow_and_update();
         let ask = async |method: &str, path: &str| {
-            let request =
-                format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+            let request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
             Answer::to(server.address, &request).await
         };
         for _ in 0..50 {

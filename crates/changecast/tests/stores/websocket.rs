@@ -97,7 +97,8 @@ async fn s1_21_fifty_plain_gets_leave_no_subscriber() {
                 ("GET", "/", "Upgrade: websocket\r\nConnection: Upgrade\r\n", "400"),
             ] {
                 let address = server.address;
-                let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+                let request =
+                    format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
                 let answer = Answer::to(address, &request).await;
                 let expected = format!("HTTP/1.1 {status} ");
                 assert!(answer.head.starts_with(&expected), "{under:?}: {request}{}", answer.head);
