@@ -25,6 +25,12 @@
 //! data: 20.5
 //! ```
 //!
+//! What is no store is refused by the compiler:
+//!
+//! ```compile_fail,E0277
+//! changecast::handlers::EventSource::new(&"no store");
+//! ```
+//!
 //! They work in a plain `axum::serve`, where a task serves each connection, and at full speed under
 //! changecast's own server, where the connection's socket leaves HTTP and joins thousands of others
 //! in a thread. They know stores, and how a transport makes a stream; they must not know a source.
