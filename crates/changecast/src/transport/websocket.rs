@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::format::Format;
 use super::problem::Problem;
+use super::stall::StallGuard;
 use super::takeover::Departed;
 use super::{command, frame};
 use crate::fanout::{self, Obey};
@@ -176,7 +177,10 @@ impl Conversation {
     /// Goes on over the socket that HTTP hands out.
     pub(super) async fn upgraded(self, upgrade: OnUpgrade) {
         match upgrade.await {
-            Ok(upgraded) => self.over(TokioIo::new(upgraded), Bytes::new()).await,
+            Ok(upgraded) => {
+                let socket = StallGuard::new(TokioIo::new(upgraded));
+                self.over(socket, Bytes::new()).await;
+            }
             Err(error) => tracing::debug!(%error, "websocket upgrade failed"),
         }
     }
