@@ -128,11 +128,11 @@ async fn newest(hub: &Hub, topics: &TopicSet) -> Result<Option<(Outgoing, Seq)>,
     let log = hub.log();
     let place = log.place_of_last(1, topics).await.map_err(HubError::from)?;
     let page = log.read(place, topics).await.map_err(HubError::from)?;
-    let changes = page.entries.iter().filter_map(|entry| match &entry.body {
+    let newest = page.entries.iter().rev().find_map(|entry| match &entry.body {
         Body::Change(change) => Some((Outgoing::of(Payload::read(change)), entry.seq)),
         Body::Gap(_) => None,
     });
-    Ok(changes.last())
+    Ok(newest)
 }
 
 impl<T: Serialize + Send + Sync + 'static> Store for DataStore<T> {

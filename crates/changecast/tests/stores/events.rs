@@ -28,6 +28,9 @@ async fn s1_11_s1_12_headers_and_a_first_comment_come_before_any_message() {
         assert_eq!(answer.header("content-type"), Some("text/event-stream"));
         assert_eq!(answer.header("cache-control"), Some("no-store, no-transform"));
         assert_eq!(answer.header("x-accel-buffering"), Some("no"));
+        // Only a socket that has left HTTP is for nothing else any more.
+        let expected = (under == Under::Changecast).then_some("close");
+        assert_eq!(answer.header("connection"), expected, "a shard serves it, or a task");
         let first = answer.block().await;
         assert!(first.starts_with(": changecast\nretry: "), "{under:?}: {first:?}");
         assert!(first.contains("\nid: "), "{first:?}");
@@ -209,6 +212,27 @@ async fn s1_17_heads_and_posts_leave_no_subscriber() {
             }
         }
         assert!(!audience.has_changed().unwrap(), "{under:?}: nobody came, not even for a moment");
+    }
+}
+
+#[tokio::test]
+async fn g1_two_servers_serve_one_store_the_second_by_tasks() {
+    let store = QueueStore::new();
+    let router = Router::new().route("/", get(EventSource::new(&store)));
+    let mut clients = Vec::new();
+    let mut servers = Vec::new();
+    for connection in [Some("close"), None] {
+        let server = Server::start(Under::Changecast, router.clone()).await;
+        let client = events(server.address, "/", "").await;
+        assert_eq!(client.header("connection"), connection);
+        servers.push(server);
+        clients.push(client);
+    }
+    for number in 0..100 {
+        store.submit(number).await.unwrap();
+        for client in &mut clients {
+            assert_eq!(event(client).await.data, number.to_string());
+        }
     }
 }
 
