@@ -240,27 +240,26 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
     pub(super) async fn run(mut self, mut subscription: Subscription, unread: Bytes) {
         let first_ping = Instant::now() + limits::PING_EVERY;
         let mut pings = interval_at(first_ping, limits::PING_EVERY);
-        let mut said = if unread.is_empty() {
+        let mut outcome = if unread.is_empty() {
             Ok(())
         } else {
             self.take_in(Ok(unread.into()), &mut subscription).await
         };
-        let end = loop {
-            if let Err(end) = std::mem::replace(&mut said, Ok(())) {
-                break end;
-            }
+        while outcome.is_ok() {
             // Each branch is safe to drop: a subscription hands nothing out before it returns, and
             // nothing is read before it is handed out.
-            said = tokio::select! {
+            outcome = tokio::select! {
                 output = subscription.next() => self.hand_out(output).await,
                 input = read(&mut self.io) => self.take_in(input, &mut subscription).await,
                 _ = pings.tick() => self.send(&[websocket::frame::ping()]).await,
             };
-        };
+        }
         // Nothing more is for it: it counts as a subscriber no longer.
         drop(subscription);
-        // A peer that is gone, or never answers, has no claim to more.
-        let _ = timeout(limits::CLOSE_TIMEOUT, self.end(end)).await;
+        if let Err(end) = outcome {
+            // A peer that is gone, or never answers, has no claim to more.
+            let _ = timeout(limits::CLOSE_TIMEOUT, self.end(end)).await;
+        }
     }
 
     async fn hand_out(&mut self, output: Result<Output, HubError>) -> Result<(), End> {
