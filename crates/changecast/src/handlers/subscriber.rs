@@ -25,6 +25,7 @@ pub trait Subscriber: Send + Sync + 'static {
     async fn open(&self, request: &Parts) -> Result<Self::Client, Response>;
 
     /// The client has said something. What this returns is sent to that client alone, as a text.
+    /// Dropped half-way if the server ends, or the store.
     async fn message(&self, client: &mut Self::Client, message: Incoming) -> Option<String> {
         let (_, _) = (client, message);
         None

@@ -97,6 +97,11 @@ impl Subscription {
         &mut self.follower
     }
 
+    /// Completes once its hub is about to end: for owners that wait for something else meanwhile.
+    pub(crate) async fn draining(&self) {
+        self.follower.shared().draining.cancelled().await;
+    }
+
     /// From here on, it wakes for what is newer than this.
     fn mark_seen(&mut self) {
         if self.fresh_of != self.follower.view_id() {

@@ -302,7 +302,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
                 Event::Binary(bytes) => Said::Binary(bytes),
                 event => return self.reply(&event, None, subscription).await,
             };
-            let answer = attendant.hear(said).await;
+            let answer = tokio::select! {
+                answer = attendant.hear(said) => answer,
+                // However long it takes, the server's end does not wait for it.
+                () = subscription.draining() => return Err(End::Close(fanout::End::Session)),
+            };
             let answer = answer.map(|answer| websocket::frame::text(answer.as_bytes()));
             return self.send(answer.as_slice()).await;
         }

@@ -95,26 +95,65 @@ async fn s4_01_open_may_refuse_message_may_answer_or_publish_and_close_comes_for
     }
 }
 
-#[tokio::test]
-async fn s4_01_a_client_whose_message_is_attended_to_for_ever_delays_nobody() {
-    struct Stuck;
+/// Attends to a client's message for ever, and says when it begins and when the client is gone.
+struct Stuck {
+    diary: mpsc::Sender<&'static str>,
+}
 
-    #[async_trait]
-    impl Subscriber for Stuck {
-        type Client = ();
+#[async_trait]
+impl Subscriber for Stuck {
+    type Client = ();
 
-        async fn open(&self, _: &Parts) -> Result<(), Response> {
-            Ok(())
-        }
-
-        async fn message(&self, _: &mut (), _: Incoming) -> Option<String> {
-            std::future::pending().await
-        }
+    async fn open(&self, _: &Parts) -> Result<(), Response> {
+        Ok(())
     }
 
+    async fn message(&self, _: &mut (), _: Incoming) -> Option<String> {
+        self.diary.send("begins").await.unwrap();
+        std::future::pending().await
+    }
+
+    async fn close(&self, _: ()) {
+        self.diary.send("gone").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn s4_01_an_end_does_not_wait_for_a_client_that_is_being_attended_to() {
+    for under in Under::BOTH {
+        let store = QueueStore::<u32>::new();
+        let (diary, mut lines) = mpsc::channel(4);
+        let handler = WebSocketSubscriber::new(&store).with_subscriber(Stuck { diary });
+        let server = Server::start(under, Router::new().route("/", get(handler))).await;
+        let mut stuck = Socket::open(server.address, "/").await;
+        stuck.say(Message::Text("anybody?".into())).await;
+        let mut line = async || soon("line", lines.recv()).await.unwrap();
+        assert_eq!(line().await, "begins");
+        let end = match under {
+            Under::Axum => {
+                store.feed().close();
+                None
+            }
+            Under::Changecast => Some(tokio::spawn(server.end())),
+        };
+        let Some(Message::Close(Some(close))) = stuck.hear().await else {
+            panic!("{under:?}: no close")
+        };
+        assert_eq!(u16::from(close.code), 1001, "{under:?}");
+        assert_eq!(stuck.hear().await, None);
+        assert_eq!(line().await, "gone", "{under:?}");
+        if let Some(end) = end {
+            end.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn s4_01_a_client_whose_message_is_attended_to_for_ever_delays_nobody() {
     for under in Under::BOTH {
         let store = QueueStore::new();
-        let handler = WebSocketSubscriber::new(&store).with_subscriber(Stuck);
+        let (diary, _lines) = mpsc::channel(4);
+        let handler = WebSocketSubscriber::new(&store).with_subscriber(Stuck { diary });
         let server = Server::start(under, Router::new().route("/", get(handler))).await;
         let mut stuck = Socket::open(server.address, "/").await;
         stuck.say(Message::Text("anybody?".into())).await;
