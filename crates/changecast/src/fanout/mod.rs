@@ -100,6 +100,11 @@ impl Shards {
         }
     }
 
+    /// Cancelled once the server is about to end.
+    pub(crate) fn ending(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// Hands a socket to the shard that has the fewest.
     pub(crate) fn adopt(&self, newcomer: Newcomer) {
         let least = self.mailboxes.iter().min_by_key(|mailbox| mailbox.connection_count());

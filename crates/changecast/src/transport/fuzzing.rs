@@ -10,6 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
 
 use super::command;
 use super::format::Format;
@@ -107,7 +108,8 @@ pub fn websocket_frames(bytes: &[u8]) {
             .await;
         let (near, far) = tokio::io::duplex(256);
         let serving = async {
-            Connection::new(near, &mut commands).run(subscription, bytes::Bytes::new()).await;
+            let connection = Connection::new(near, &mut commands, CancellationToken::new());
+            connection.run(subscription, bytes::Bytes::new()).await;
         };
         // The client first: what it sends is there when the connection begins.
         let (received, ()) = future::join(converse(far, sent, piece), serving).await;

@@ -24,7 +24,7 @@ use super::page::{self, PageConfig};
 use super::problem::Problem;
 use super::publish::publish;
 use super::sse::{self, Sse};
-use super::stream::{self, cut_of};
+use super::stream::{self, cut_of, ending_of};
 use super::websocket::{Commands, Handshake, WebSocket};
 use super::{health, request};
 use crate::board::Board;
@@ -122,9 +122,9 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
     let is_head = request.method() == Method::HEAD;
     // A long poll is an answer like others: its connection is used again.
     let streaming = if is_head || matches!(span, Span::Poll(_)) {
-        let cut = cut_of(&request);
+        let (cut, ending) = (cut_of(&request), ending_of(&request));
         let subscription = app.hub.subscribe(wanted.by(codec, span), cut).await;
-        subscription.map(|subscription| sse::stream(subscription, content_type))
+        subscription.map(|subscription| sse::stream(subscription, content_type, ending))
     } else {
         stream::body(&app.hub, request, wanted.by(codec, span), content_type).await
     };

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::unfold;
+use tokio_util::sync::CancellationToken;
 
 use super::format::Format;
 use super::frame::SourceNews;
@@ -76,13 +77,23 @@ fn event<T: serde::Serialize>(name: &str, id: Option<EventId>, data: &T) -> Stri
     text
 }
 
-/// A body that writes what the subscription hands out, as it comes.
-pub(super) fn stream(subscription: Subscription, content_type: &'static str) -> Response {
-    let body = unfold(Some(subscription), |subscription| async {
-        let mut subscription = subscription?;
-        match subscription.next().await {
+/// A body that writes what the subscription hands out, as it comes, until `ending` is cancelled.
+pub(super) fn stream(
+    subscription: Subscription,
+    content_type: &'static str,
+    ending: CancellationToken,
+) -> Response {
+    let body = unfold(Some((subscription, ending)), |following| async {
+        let (mut subscription, ending) = following?;
+        let output = tokio::select! {
+            // The last words of a hub that ends with the server come before the end.
+            biased;
+            output = subscription.next() => output,
+            () = ending.cancelled() => return None,
+        };
+        match output {
             Ok(Output::Messages(messages)) => {
-                Some((Ok::<_, HubError>(join(messages)), Some(subscription)))
+                Some((Ok::<_, HubError>(join(messages)), Some((subscription, ending))))
             }
             Ok(Output::End(_)) => None,
             // The body breaks off, which the client sees, and resumes.

@@ -31,8 +31,9 @@ pub(crate) async fn body(
     content_type: &'static str,
 ) -> Result<Response, HubError> {
     if !is_for_a_shard(hub, &request) {
+        let ending = ending_of(&request);
         let subscription = hub.subscribe(wanted, cut_of(&request)).await?;
-        return Ok(sse::stream(subscription, content_type));
+        return Ok(sse::stream(subscription, content_type, ending));
     }
     let mut wire = WireKind::Plain;
     if request.version() >= Version::HTTP_11 {
@@ -66,9 +67,9 @@ pub(crate) async fn websocket(
             handshake.head(),
         ));
     }
-    let cut = cut_of(&request);
+    let (cut, ending) = (cut_of(&request), ending_of(&request));
     let subscription = hub.subscribe(wanted, cut.clone()).await?;
-    let conversation = Conversation { subscription, commands, cut };
+    let conversation = Conversation { subscription, commands, cut, ending };
     if request.extensions().get::<Peer>().is_some() {
         let serve: Serve = Box::new(|departed| Box::pin(conversation.after(departed)));
         return Ok(grant(Grant::Task(serve), handshake.head()));
@@ -94,4 +95,9 @@ fn is_for_a_shard(hub: &Hub, request: &Request<Body>) -> bool {
 /// What ends the request's connection.
 pub(super) fn cut_of(request: &Request<Body>) -> CancellationToken {
     request.extensions().get::<Peer>().map(|peer| peer.cut.clone()).unwrap_or_default()
+}
+
+/// Tells that the request's server is about to end, which the hub of a store need not know.
+pub(super) fn ending_of(request: &Request<Body>) -> CancellationToken {
+    request.extensions().get::<Peer>().map(|peer| peer.shards.ending()).unwrap_or_default()
 }

@@ -171,6 +171,8 @@ pub(super) struct Conversation {
     pub(super) commands: Commands,
     /// Cancelled to end it at once.
     pub(super) cut: CancellationToken,
+    /// Cancelled once the server is about to end.
+    pub(super) ending: CancellationToken,
 }
 
 impl Conversation {
@@ -194,8 +196,8 @@ impl Conversation {
     }
 
     async fn over(self, socket: impl AsyncRead + AsyncWrite + Unpin, unread: Bytes) {
-        let Self { subscription, mut commands, cut } = self;
-        let connection = Connection::new(socket, &mut commands);
+        let Self { subscription, mut commands, cut, ending } = self;
+        let connection = Connection::new(socket, &mut commands, ending);
         cut.run_until_cancelled(connection.run(subscription, unread)).await;
     }
 }
@@ -205,6 +207,8 @@ pub(super) struct Connection<'a, S> {
     io: S,
     receiver: Receiver,
     commands: &'a mut Commands,
+    /// Cancelled once the server is about to end.
+    ending: CancellationToken,
 }
 
 /// Why a connection ends.
@@ -232,8 +236,9 @@ impl From<Violation> for End {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
-    pub(super) fn new(io: S, commands: &'a mut Commands) -> Self {
-        Self { io, receiver: Receiver::new(limits::WEBSOCKET_MESSAGE_BYTES_MAX), commands }
+    pub(super) fn new(io: S, commands: &'a mut Commands, ending: CancellationToken) -> Self {
+        let receiver = Receiver::new(limits::WEBSOCKET_MESSAGE_BYTES_MAX);
+        Self { io, receiver, commands, ending }
     }
 
     /// Serves `subscription` until either end has enough. The client has said `unread` already.
@@ -252,6 +257,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
                 output = subscription.next() => self.hand_out(output).await,
                 input = read(&mut self.io) => self.take_in(input, &mut subscription).await,
                 _ = pings.tick() => self.send(&[websocket::frame::ping()]).await,
+                // The hub of a store need not know of the server's end.
+                () = self.ending.cancelled() => Err(End::Close(fanout::End::Session)),
             };
         }
         // Nothing more is for it: it counts as a subscriber no longer.
@@ -304,8 +311,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             };
             let answer = tokio::select! {
                 answer = attendant.hear(said) => answer,
-                // However long it takes, the server's end does not wait for it.
+                // However long it takes, an end does not wait for it.
                 () = subscription.draining() => return Err(End::Close(fanout::End::Session)),
+                () = self.ending.cancelled() => return Err(End::Close(fanout::End::Session)),
             };
             let answer = answer.map(|answer| websocket::frame::text(answer.as_bytes()));
             return self.send(answer.as_slice()).await;

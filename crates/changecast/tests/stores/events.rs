@@ -234,6 +234,12 @@ async fn g1_two_servers_serve_one_store_the_second_by_tasks() {
             assert_eq!(event(client).await.data, number.to_string());
         }
     }
+    let (second, client) = (servers.pop().unwrap(), clients.pop().unwrap());
+    second.end().await;
+    client.text().await;
+    until_followed_by(&store, 1).await;
+    store.submit(100).await.unwrap();
+    assert_eq!(event(&mut clients[0]).await.data, "100", "the first goes on");
 }
 
 #[tokio::test]
