@@ -1,6 +1,18 @@
 //! changecast watches databases and pushes every change, live, to browsers and services: ordered,
 //! resumable, nothing missed; and where history really is gone, it says so.
 
+// What drivers share is not all used where only some of them are there.
+#![cfg_attr(
+    not(all(
+        feature = "http",
+        feature = "mongodb",
+        feature = "postgres",
+        feature = "redis",
+        feature = "sqlite"
+    )),
+    allow(dead_code)
+)]
+
 pub mod board;
 mod failpoint;
 pub mod fanout;

@@ -315,6 +315,18 @@ pub const COLLECTION_BYTES_MAX: usize = 255;
 /// Writes that may wait for the store's writer.
 pub const WRITE_QUEUE_MAX: usize = 256;
 
+// ── Watchers ───────────────────────────────────────────────────────────────────────────────────
+
+/// The shortest time between two questions of a watcher: less would only keep a core busy.
+pub const WATCHER_EVERY_MIN: Duration = Duration::from_millis(1);
+
+/// How long a watcher's function may take, unless it is told otherwise.
+pub const WATCHER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a watcher on demand goes on after its last subscriber: longer than a browser takes to
+/// reconnect, so that one that only does so starts nothing anew.
+pub const WATCHER_LINGER: Duration = Duration::from_secs(5);
+
 // ── Hub and sessions ───────────────────────────────────────────────────────────────────────────
 
 /// Bytes of encoded frames a view keeps for its followers; who is further behind reads the log.

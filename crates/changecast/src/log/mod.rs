@@ -14,9 +14,10 @@ mod clock;
 mod memory;
 mod publication;
 mod recent;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod conformance;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 pub use clock::Clock;
 pub use memory::MemoryLog;
 pub use publication::{Publication, PublicationKey, Published};
+#[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, LogOptions, SqliteLog};
 
 use crate::limits;

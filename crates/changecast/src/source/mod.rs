@@ -8,6 +8,7 @@ mod backoff;
 mod certificates;
 mod check;
 mod delivery;
+mod demand;
 mod documents;
 mod error;
 #[cfg(feature = "http")]
@@ -21,8 +22,10 @@ pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod runner;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stream;
+pub mod watcher;
 
 #[cfg(test)]
 mod scripted;
@@ -35,6 +38,7 @@ use crate::model::{Position, TopicSet};
 
 pub use check::{Finding, Level};
 pub use delivery::{Delivery, DeliverySender};
+pub use demand::Demand;
 pub use documents::{Content, Documents, DocumentsError, ListPage, Listed, Write, Written};
 pub use error::{Remedy, SourceError};
 pub use options::{FullDocument, FullDocumentBeforeChange, OperationTime, WatchOptions};
@@ -72,6 +76,13 @@ pub trait Source: Send + Sync + 'static {
     /// May be skipped or repeated; the default does nothing.
     async fn acknowledge(&self, position: &Position) {
         let _ = position;
+    }
+
+    /// What it is told by how many follow its topics, if it works only while somebody does. Whoever
+    /// has subscribers [connects](Demand::connect) it before the source is watched. The default is
+    /// to work always.
+    fn demand(&self) -> Option<&Demand> {
+        None
     }
 
     /// Finishes what is under way and leaves the database in order, before the process ends.

@@ -33,7 +33,7 @@ const FUZZING: &str = "fuzzing";
 
 /// The folders of `source` that hold a driver: it knows its database and the traits of `source`,
 /// and only the server and its own tests know it.
-const DRIVERS: &[&str] = &["mongodb", "postgres", "redis", "sqlite", "http"];
+const DRIVERS: &[&str] = &["mongodb", "postgres", "redis", "sqlite", "http", "watcher"];
 
 /// The store that brings its own driver: it knows that one.
 const DRIVEN_STORE: (&[&str], &str) = (&["stores", "redis"], "redis");
