@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use changecast::limits;
 use changecast::log::SqliteLog;
-use changecast::server::{Server, ServerConfig};
+use changecast::server::{DocumentsMode, PageConfig, Policy, Server};
 use changecast::telemetry::Telemetry;
-use changecast::transport::{DocumentsMode, PageConfig, Policy};
 use fd_lock::RwLock;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket};
@@ -53,21 +52,22 @@ async fn serve(config: Config, data: &Path) -> Result<(), Failure> {
         sources: config.sources.iter().map(|source| source.describe(data)).collect(),
         has_store: config.sources.iter().any(|source| matches!(source, SourceConfig::Embedded)),
     };
-    let mut sources = Vec::new();
+    let mut server = Server::builder()
+        .log(Arc::new(log))
+        .policy(Policy { hosts: config.allow_host, origins: config.allow_origin })
+        .page(PageConfig { cache_size: config.cache_size, from_disk: config.debug })
+        .telemetry(Arc::clone(&telemetry));
     for source in config.sources {
         let mode = documents_mode(&source, config.documents);
-        sources.push((source.build(data, &telemetry)?, mode));
+        server = server.source_with_documents(source.build(data, &telemetry)?, mode);
     }
-    let server = Server::new(ServerConfig {
-        log: Arc::new(log),
-        sources,
-        publish: config.publish,
-        policy: Policy { hosts: config.allow_host, origins: config.allow_origin },
-        page: PageConfig { cache_size: config.cache_size, from_disk: config.debug },
-        telemetry,
-    });
+    if config.publish {
+        server = server.publish_over_http();
+    }
     let ended = end_signal()?;
     banner.print().map_err(|error| Failure::Run(format!("cannot write to stdout: {error}")))?;
+    let server = server.build().await;
+    let server = server.map_err(|error| Failure::Configuration(error.to_string()))?;
     let served = server.serve(listener, ended).await;
     served.map_err(|error| Failure::Run(format!("cannot serve: {error}")))
 }

@@ -15,7 +15,7 @@
 
 pub mod board;
 mod failpoint;
-pub mod fanout;
+mod fanout;
 pub mod filter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -29,5 +29,5 @@ pub mod server;
 pub mod source;
 pub mod stores;
 pub mod telemetry;
-pub mod transport;
+mod transport;
 mod websocket;

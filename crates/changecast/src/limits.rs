@@ -383,6 +383,9 @@ pub const HEADER_BYTES_MAX: usize = 16 << 10;
 /// How long a client may take to send its headers, and how long an idle connection is kept.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the embedding program may take to say whether somebody may do something.
+pub const AUTHORIZE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long a client may take to send its body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -7,15 +7,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use changecast::hub::{Message, Publisher};
-use changecast::log::{MemoryLog, Retention};
 use changecast::model::Topic;
-use changecast::server::{Server, ServerConfig};
-use changecast::transport::{PageConfig, Policy};
+use changecast::server::Server;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -88,14 +85,7 @@ struct Stage {
 
 impl Stage {
     fn start(runtime: &Runtime) -> Self {
-        let server = Server::new(ServerConfig {
-            log: Arc::new(MemoryLog::new(Retention::default())),
-            sources: Vec::new(),
-            publish: false,
-            policy: Policy::default(),
-            page: PageConfig::default(),
-            telemetry: Arc::default(),
-        });
+        let server = runtime.block_on(Server::builder().build()).unwrap();
         let publisher = server.publisher();
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();

@@ -4,12 +4,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use mio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::burst::{Burst, Bursts};
 use super::newcomer::{Lease, Newcomer};
-use super::wire::{End, Wire};
+use super::wire::{End, Then, Wire};
 use crate::hub::{Account, EncodedPage, Follower, Step, Surroundings};
 use crate::limits;
 use crate::model::Seq;
@@ -120,6 +121,25 @@ impl Connection {
             return Ok(next);
         }
         self.go_on(self.follower.look(), turn)
+    }
+
+    /// What has to be asked before its client is heard any further.
+    pub(super) fn take_question(&mut self) -> Option<BoxFuture<'static, Then>> {
+        self.wire.take_question()
+    }
+
+    /// Does what its client wanted, or says why not, and hears on.
+    pub(super) fn answered(
+        &mut self,
+        then: Then,
+        turn: &mut Turn<'_>,
+        scratch: &mut [u8],
+    ) -> io::Result<Next> {
+        let words = self.wire.answer_later(then, &mut self.follower);
+        if !matches!(self.phase, Phase::Ending(_)) {
+            self.say(&words);
+        }
+        self.serve(turn, scratch)
     }
 
     /// Says what is to be said, as far as the socket takes it.
@@ -259,6 +279,9 @@ impl Connection {
         now: Instant,
     ) -> io::Result<Option<Next>> {
         for _ in 0..limits::TURN_READS_MAX {
+            if self.wire.is_asking() {
+                return Ok(None);
+            }
             let is_ending = matches!(self.phase, Phase::Ending(_));
             if self.wire.has_unread() {
                 let mut answers = Vec::new();

@@ -8,6 +8,7 @@ use mio::Waker;
 
 use super::connection::Key;
 use super::newcomer::Newcomer;
+use super::wire::Then;
 use crate::hub::EncodedPage;
 use crate::log::LogError;
 
@@ -17,6 +18,8 @@ pub(super) enum Letter {
     Adopt(Box<Newcomer>),
     /// The page that a connection, then a follower of this view, has asked for.
     Page(Key, u64, Result<Arc<EncodedPage>, LogError>),
+    /// What a connection has asked somebody about its client may now be done, or answered.
+    Answered(Key, Then),
     /// A connection holds too much and has to go.
     Cut(Key),
     /// Everybody look around: a source has changed, or the server is about to end.

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use framing::{Chunked, Framed};
 pub(crate) use newcomer::{Lease, Newcomer};
-pub(crate) use wire::{End, Obey, WireKind, answer};
+pub(crate) use wire::{Answer, End, Obey, Reply, Then, WireKind, answer};
 
 use mailbox::{Letter, Mailbox};
 use shard::Shard;
@@ -46,7 +46,7 @@ use crate::telemetry::Telemetry;
 
 /// The shards; a clone is the same ones.
 #[derive(Clone)]
-pub struct Shards {
+pub(crate) struct Shards {
     mailboxes: Arc<[Arc<Mailbox>]>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
     /// Cancelled once the server is about to end.
@@ -58,7 +58,7 @@ impl Shards {
     ///
     /// # Errors
     /// When the system gives no more descriptors or threads.
-    pub fn start(hub: &Hub, board: &Board, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
+    pub(crate) fn start(hub: &Hub, board: &Board, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, usize::from);
         let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
         for index in 0..count {
@@ -114,7 +114,7 @@ impl Shards {
     }
 
     /// Ends the threads, and cuts off whoever is still connected.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.post_all(|| Letter::Stop);
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));

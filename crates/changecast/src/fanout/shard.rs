@@ -119,6 +119,11 @@ impl Shard {
             match letter {
                 Letter::Adopt(newcomer) => self.adopt(*newcomer),
                 Letter::Page(key, view, page) => self.hand_page(key, view, page),
+                Letter::Answered(key, then) => {
+                    self.with(key, |connection, turn, scratch| {
+                        connection.answered(then, turn, scratch)
+                    });
+                }
                 Letter::Cut(key) => {
                     self.with(key, |_, _, _| Ok(Next::Gone));
                 }
@@ -234,6 +239,10 @@ impl Shard {
         });
         if turn.count > 0 {
             self.tally.add(view, turn.count, || connection.follower.codec().name());
+        }
+        if let Some(question) = connection.take_question() {
+            let mailbox = Arc::clone(mailbox);
+            self.runtime.spawn(async move { mailbox.post(Letter::Answered(key, question.await)) });
         }
         let is_same = connection.follower.view_id() == view;
         if !is_same || connection.is_following() != connection.seat.is_some() {

@@ -1,6 +1,9 @@
 //! What differs between a stream over HTTP and a WebSocket: how it ends, and what may come in.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::framing::LAST_CHUNK;
@@ -8,11 +11,31 @@ use crate::hub::Follower;
 use crate::limits;
 use crate::websocket::{Event, Receiver, frame};
 
-/// Does what a client's message asks for, and returns the answer. There is no text if it is binary.
-pub(crate) type Obey = fn(Option<&str>, &mut Follower) -> String;
+/// Does what a client's message asks for. There is no text if it is binary.
+pub(crate) type Obey = Arc<dyn Fn(Option<&str>, &mut Follower) -> Reply + Send + Sync>;
+
+/// What comes of a client's message.
+pub(crate) enum Reply {
+    /// The answer.
+    Now(String),
+    /// Somebody has to be asked first. Until then, nothing more of this client's is heard.
+    Later(BoxFuture<'static, Then>),
+}
+
+/// Does what was asked for, or not, now that it has been said which, and returns the answer.
+pub(crate) type Then = Box<dyn FnOnce(&mut Follower) -> String + Send>;
+
+/// The frame that answers what a client has said.
+pub(crate) enum Answer {
+    /// There is none.
+    Nothing,
+    /// This one.
+    Frame(Bytes),
+    /// The one with the words that come of this.
+    Later(BoxFuture<'static, Then>),
+}
 
 /// How a connection is to speak.
-#[derive(Clone, Copy)]
 pub(crate) enum WireKind {
     /// A body in chunks, as HTTP/1.1 has it.
     Chunked,
@@ -38,6 +61,10 @@ pub(super) struct WebSocket {
     unread: Vec<u8>,
     /// Whether the client has ended the connection, be it by a violation: it need not say so again.
     is_over: bool,
+    /// What has to be asked before the next message is heard, …
+    question: Option<BoxFuture<'static, Then>>,
+    /// … and whether its answer is still to come.
+    is_asking: bool,
     ping_at: Instant,
 }
 
@@ -72,6 +99,8 @@ impl Wire {
                 obey,
                 unread: unread.to_vec(),
                 is_over: false,
+                question: None,
+                is_asking: false,
                 ping_at: Instant::now() + limits::PING_EVERY,
             })),
         }
@@ -119,9 +148,30 @@ impl Wire {
         }
     }
 
-    /// Whether there are messages that wait for their answers.
+    /// Whether there are messages that wait to be heard.
     pub(super) fn has_unread(&self) -> bool {
-        matches!(self, Self::WebSocket(socket) if !socket.unread.is_empty())
+        matches!(self, Self::WebSocket(socket) if !socket.unread.is_empty() && !socket.is_asking)
+    }
+
+    /// Whether somebody is being asked about the last message that was heard.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self, Self::WebSocket(socket) if socket.is_asking)
+    }
+
+    /// What has to be asked about it.
+    pub(super) fn take_question(&mut self) -> Option<BoxFuture<'static, Then>> {
+        match self {
+            Self::WebSocket(socket) => socket.question.take(),
+            Self::Chunked | Self::Plain => None,
+        }
+    }
+
+    /// Answers that message: the next one may be heard.
+    pub(super) fn answer_later(&mut self, then: Then, follower: &mut Follower) -> Bytes {
+        if let Self::WebSocket(socket) = self {
+            socket.is_asking = false;
+        }
+        frame::text(then(follower).as_bytes())
     }
 
     /// Answers what was taken in, until the answers are many; whether the client has closed the
@@ -148,14 +198,23 @@ impl WebSocket {
     ) -> bool {
         let mut input = &*self.unread;
         let mut is_closed = false;
-        while !is_closed && answers.len() < limits::WRITE_BYTES_MAX {
+        while !is_closed && !self.is_asking && answers.len() < limits::WRITE_BYTES_MAX {
             let answer = match self.receiver.receive(&mut input) {
                 Ok(None) => break,
                 Ok(Some(Event::Close(code))) => {
                     is_closed = true;
                     Some(frame::close_back(code.as_ref()))
                 }
-                Ok(Some(event)) => answer(&event, self.obey, follower),
+                Ok(Some(event)) => match answer(&event, self.obey.as_ref(), follower) {
+                    Answer::Nothing => None,
+                    Answer::Frame(frame) => Some(frame),
+                    Answer::Later(_) if is_ending => None,
+                    Answer::Later(question) => {
+                        self.question = Some(question);
+                        self.is_asking = true;
+                        None
+                    }
+                },
                 Err(violation) => {
                     is_closed = true;
                     Some(frame::close(violation.code(), &violation.to_string()))
@@ -176,13 +235,17 @@ impl WebSocket {
     }
 }
 
-/// The frame that answers what a client has said, unless that was its last word.
-pub(crate) fn answer(event: &Event, obey: Option<Obey>, follower: &mut Follower) -> Option<Bytes> {
+/// Answers what a client has said, unless that was its last word.
+pub(crate) fn answer(event: &Event, obey: Option<&Obey>, follower: &mut Follower) -> Answer {
     let message = match event {
-        Event::Ping(payload) => return Some(frame::pong(payload)),
+        Event::Ping(payload) => return Answer::Frame(frame::pong(payload)),
         Event::Text(text) => Some(&**text),
         Event::Binary(_) => None,
-        Event::Pong | Event::Close(_) => return None,
+        Event::Pong | Event::Close(_) => return Answer::Nothing,
     };
-    Some(frame::text(obey?(message, follower).as_bytes()))
+    match obey.map(|obey| obey(message, follower)) {
+        None => Answer::Nothing,
+        Some(Reply::Now(words)) => Answer::Frame(frame::text(words.as_bytes())),
+        Some(Reply::Later(asked)) => Answer::Later(asked),
+    }
 }

@@ -45,6 +45,7 @@ use crate::telemetry::Telemetry;
 pub struct Publisher {
     log: Arc<dyn Log>,
     owners: Arc<[(Arc<str>, TopicSet)]>,
+    reserved: TopicSet,
     telemetry: Arc<Telemetry>,
 }
 
@@ -91,6 +92,9 @@ pub enum PublishError {
         /// The source.
         source_name: Arc<str>,
     },
+    /// Only the program that the server is part of publishes there.
+    #[error("the topic {0} is for messages of this server's own: publish to another")]
+    Reserved(Topic),
     /// It is no JSON, or too deep, or its key is no key.
     #[error("{0}")]
     Invalid(String),
@@ -111,7 +115,14 @@ impl Publisher {
         owners: impl IntoIterator<Item = (Arc<str>, TopicSet)>,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        Self { log, owners: owners.into_iter().collect(), telemetry }
+        let reserved = TopicSet::none();
+        Self { log, owners: owners.into_iter().collect(), reserved, telemetry }
+    }
+
+    /// The same, save to these topics.
+    #[must_use]
+    pub fn without(self, reserved: TopicSet) -> Self {
+        Self { reserved, ..self }
     }
 
     /// Appends the message and returns once it is durable. May be repeated under the same key until
@@ -147,6 +158,9 @@ impl Publisher {
     }
 
     fn check_owner(&self, topic: &Topic) -> Result<(), PublishError> {
+        if self.reserved.matches(topic) {
+            return Err(PublishError::Reserved(topic.clone()));
+        }
         let owner = self
             .owners
             .iter()

@@ -43,21 +43,21 @@ pub(super) struct Peer {
 
 /// What all connections share.
 #[derive(Clone)]
-pub struct Connections {
+pub(crate) struct Connections {
     /// Answers requests.
-    pub router: Router,
+    pub(crate) router: Router,
     /// Take over the sockets of streams.
-    pub shards: Shards,
+    pub(crate) shards: Shards,
     /// Counts connections.
-    pub telemetry: Arc<Telemetry>,
+    pub(crate) telemetry: Arc<Telemetry>,
     /// Knows of every connection, so that ending can wait for them.
-    pub tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
     /// Cancelled when no connection should begin another request.
-    pub closing: CancellationToken,
+    pub(crate) closing: CancellationToken,
 }
 
 /// Accepts connections until `connections.closing` is cancelled.
-pub async fn accept(listener: TcpListener, connections: Connections) {
+pub(crate) async fn accept(listener: TcpListener, connections: Connections) {
     let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let mut is_failing = false;
     loop {

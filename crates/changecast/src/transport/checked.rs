@@ -11,7 +11,7 @@ use crate::source::{Finding, Level, Source};
 
 /// The last check of one source.
 #[derive(Default)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// Async, because it is held while the database is asked: others wait for the same answer.
     last: Mutex<Option<(Instant, Brief)>>,
 }

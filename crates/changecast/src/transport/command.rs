@@ -3,11 +3,13 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::authorize::{Applicant, Wanted};
 use super::frame;
+use crate::fanout::{Reply, Then};
 use crate::filter::Filter;
 use crate::hub::{Follower, Selection};
 use crate::limits;
-use crate::model::TopicPattern;
+use crate::model::{TopicPattern, TopicSet};
 
 /// A command: `{"type": "subscribe", "topics": ["shop.orders", "stock.*"]}`, with a `match` where
 /// not all changes are wanted.
@@ -31,8 +33,28 @@ enum Kind {
     Unsubscribe,
 }
 
-/// Does what `text` asks for, and returns the answer.
-pub(super) fn obey(text: &str, follower: &mut Follower) -> String {
+/// Does what `text` asks for, once the applicant may have it, where somebody has to be asked.
+pub(super) fn obey(text: &str, follower: &mut Follower, applicant: Option<&Applicant>) -> Reply {
+    let Some(applicant) = applicant else {
+        return Reply::Now(carry_out(text, follower));
+    };
+    let topics = match read(text) {
+        Ok(Edit { kind: Kind::Subscribe, patterns, .. }) => TopicSet::none().with(patterns),
+        // Who wants less, or says nothing that can be understood, needs no permission.
+        _ => return Reply::Now(carry_out(text, follower)),
+    };
+    let (asked, text) = (applicant.ask(Wanted::Follow(topics)), text.to_owned());
+    Reply::Later(Box::pin(async move {
+        let answer = asked.await;
+        let then: Then = Box::new(move |follower| match answer {
+            Ok(()) => carry_out(&text, follower),
+            Err(problem) => frame::error(problem.detail()),
+        });
+        then
+    }))
+}
+
+fn carry_out(text: &str, follower: &mut Follower) -> String {
     let changed = edit(follower.selection(), text)
         .and_then(|selection| follower.follow(selection).map_err(|error| error.to_string()));
     match changed {
@@ -41,7 +63,22 @@ pub(super) fn obey(text: &str, follower: &mut Follower) -> String {
     }
 }
 
+/// A command that has been understood.
+struct Edit {
+    kind: Kind,
+    patterns: Vec<TopicPattern>,
+    filter: Option<Filter>,
+}
+
 fn edit(followed: &Selection, text: &str) -> Result<Selection, String> {
+    let Edit { kind, patterns, filter } = read(text)?;
+    match kind {
+        Kind::Subscribe => subscribe(followed, patterns, filter),
+        Kind::Unsubscribe => unsubscribe(followed, &patterns, filter.as_ref()),
+    }
+}
+
+fn read(text: &str) -> Result<Edit, String> {
     let Command { kind, topics, filter } = serde_json::from_str(text).map_err(|error| {
         format!("not a command such as {{\"type\":\"subscribe\",\"topics\":[\"a.b\"]}}: {error}")
     })?;
@@ -51,10 +88,7 @@ fn edit(followed: &Selection, text: &str) -> Result<Selection, String> {
     let patterns = topics.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let filter = filter.map(|filter| Filter::parse(filter.get())).transpose();
     let filter = filter.map_err(|error| error.to_string())?;
-    match kind {
-        Kind::Subscribe => subscribe(followed, patterns, filter),
-        Kind::Unsubscribe => unsubscribe(followed, &patterns, filter.as_ref()),
-    }
+    Ok(Edit { kind, patterns, filter })
 }
 
 fn subscribe(
@@ -83,7 +117,6 @@ fn unsubscribe(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TopicSet;
 
     fn set(patterns: &[&str]) -> Selection {
         let patterns = patterns.iter().map(|text| TopicPattern::parse(text).expect(text));

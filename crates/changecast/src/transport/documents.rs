@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
+use super::authorize::Wanted;
 use super::problem::Problem;
 use super::router::App;
 use crate::limits;
@@ -36,7 +37,14 @@ pub(super) type Key = Path<(String, String, String)>;
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path((source, collection, id)): Key,
+    request: Request<Body>,
 ) -> Result<Response, Problem> {
+    let wanted = Wanted::ReadDocuments {
+        source: source.clone(),
+        collection: collection.clone(),
+        id: Some(id.clone()),
+    };
+    app.authorizer.allow(&request, wanted).await?;
     let documents = open(&app, &source, DocumentsMode::Read)?;
     match documents.read(&collection, &id).await? {
         Some(document) => {
@@ -52,6 +60,12 @@ pub(super) async fn write(
     Path((source, collection, id)): Key,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
+    let wanted = Wanted::WriteDocument {
+        source: source.clone(),
+        collection: collection.clone(),
+        id: id.clone(),
+    };
+    app.authorizer.allow(&request, wanted).await?;
     let documents = open(&app, &source, DocumentsMode::Write)?;
     let method = request.method().clone();
     let write = match method {

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::request::Request;
 use super::sse::Sse;
 use super::websocket::{Commands, Connection, WebSocket};
+use crate::fanout::Reply;
 use crate::fuzzing::stage::{Listener, Stage, at_once, listen, topics};
 use crate::hub::{Codec, Mode, Output, Selection, Span, Start};
 use crate::limits;
@@ -77,7 +78,8 @@ pub fn websocket_command(bytes: &[u8]) {
         }
         for command in text.split('\n') {
             let before = subscription.selection().clone();
-            let answer = command::obey(command, subscription.follower());
+            let reply = command::obey(command, subscription.follower(), None);
+            let Reply::Now(answer) = reply else { panic!("nobody has to be asked") };
             listener.hear(answer.as_bytes());
             assert_eq!(listener.followed(), subscription.selection(), "the answer is true");
             let is_error = answer.starts_with(r#"{"type":"error""#);
@@ -98,7 +100,7 @@ pub fn websocket_frames(bytes: &[u8]) {
     let start = if choice & 2 == 0 { Start::Earliest } else { Start::Unreadable };
     let piece = usize::from(choice >> 2);
     let (codec, mut commands): (Arc<dyn Codec>, _) = match choice & 1 {
-        0 => (Arc::new(WebSocket(Format::default())), Commands::Obey),
+        0 => (Arc::new(WebSocket(Format::default())), Commands::Obey(None)),
         _ => (Arc::new(OriginFrame), Commands::Ignore),
     };
     let obeys = !commands.are_ignored();

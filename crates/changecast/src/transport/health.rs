@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use super::authorize::Wanted;
 use super::checked::Brief;
 use super::documents::DocumentsMode;
+use super::problem::Problem;
 use super::router::{App, Served};
 use crate::limits;
 use crate::log::TopicState;
@@ -53,7 +56,11 @@ struct Probe {
 
 /// 503 while the log fails or a source never had a position; else 200, `degraded` where one is
 /// down. Every database is asked at once, each within its time.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn ready(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    app.authorizer.allow(&request, Wanted::Status).await?;
     let probes = join_all(app.sources.iter().map(probe)).await;
     let statuses = app.board.sources();
     let fault = app.log.fault();
@@ -67,7 +74,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let log = LogHealth { status: if fault.is_none() { "ok" } else { "failing" }, error: fault };
     let sources = statuses.into_iter().zip(probes);
     let sources = sources.map(|(status, probe)| SourceHealth { status, probe }).collect();
-    (code, Json(Readiness { status, log, sources })).into_response()
+    Ok((code, Json(Readiness { status, log, sources })).into_response())
 }
 
 async fn probe(served: &Served) -> Probe {
@@ -97,7 +104,11 @@ struct SourceListing {
     check: Option<Brief>,
 }
 
-pub(super) async fn sources(State(app): State<Arc<App>>) -> Json<SourceListings> {
+pub(super) async fn sources(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Result<Json<SourceListings>, Problem> {
+    app.authorizer.allow(&request, Wanted::Status).await?;
     let listings =
         app.board.sources().into_iter().zip(&app.sources).map(async |(status, served)| {
             // A log that cannot be read is /readyz's to report.
@@ -110,17 +121,25 @@ pub(super) async fn sources(State(app): State<Arc<App>>) -> Json<SourceListings>
             };
             SourceListing { status, position, documents: served.documents, check }
         });
-    Json(SourceListings { sources: join_all(listings).await })
+    Ok(Json(SourceListings { sources: join_all(listings).await }))
 }
 
-pub(super) async fn topics(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
+pub(super) async fn topics(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    app.authorizer.allow(&request, Wanted::Status).await?;
     let mut topics: Vec<TopicState> = app.log.topics();
     topics.sort_by(|one, two| one.topic.cmp(&two.topic));
-    Json(serde_json::json!({"topics": topics}))
+    Ok(Json(serde_json::json!({"topics": topics})))
 }
 
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    app.authorizer.allow(&request, Wanted::Status).await?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], app.telemetry.render(&*app.log, app.hub.held_bytes()))
-        .into_response()
+    let text = app.telemetry.render(&*app.log, app.hub.held_bytes());
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }

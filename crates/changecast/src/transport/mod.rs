@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod authorize;
 mod checked;
 mod cloud_event;
 mod command;
@@ -28,12 +29,14 @@ mod stream;
 mod takeover;
 mod websocket;
 
-pub use accept::{Connections, accept};
-pub use checked::Checked;
+pub(crate) use accept::{Connections, accept};
+pub(crate) use authorize::Authorizer;
+pub use authorize::{Refusal, Wanted};
+pub(crate) use checked::Checked;
 pub use documents::DocumentsMode;
 pub use guard::Policy;
 pub use page::PageConfig;
-pub use router::{App, Served, router};
+pub(crate) use router::{App, Served, router};
 
 // What handlers for one store, above, make their streams of.
 pub(crate) use frame::control;

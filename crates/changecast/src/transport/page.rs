@@ -72,14 +72,14 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-pub(super) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(super) fn index(app: &App, headers: &HeaderMap) -> Response {
     let config = &app.page;
     let html = String::from_utf8_lossy(&INDEX.read(config))
         .replace("@APP_JS@", &APP_JS.versioned_url(config))
         .replace("@STYLE_CSS@", &STYLE_CSS.versioned_url(config))
         .replace("@FAVICON@", &FAVICON.versioned_url(config))
         .replace("@CACHE_SIZE@", &config.cache_size.to_string());
-    respond(&headers, INDEX.content_type, html.into_bytes(), "no-cache")
+    respond(headers, INDEX.content_type, html.into_bytes(), "no-cache")
 }
 
 pub(super) async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {

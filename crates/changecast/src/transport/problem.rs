@@ -33,6 +33,11 @@ impl Problem {
         self
     }
 
+    /// What to do, in words.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(crate) fn bad_request(kind: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, kind, detail)
     }

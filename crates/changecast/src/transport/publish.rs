@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::authorize::Wanted;
 use super::cloud_event::{self, CloudEvent};
 use super::documents::read_body;
 use super::problem::Problem;
@@ -22,11 +23,12 @@ pub(super) async fn publish(
     Path(topic): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
+    let topic = read_topic(&topic)?;
+    app.authorizer.allow(&request, Wanted::Publish(topic.clone())).await?;
     let Some(publisher) = &app.publisher else {
         let detail = "publishing is not open: start the server with --publish";
         return Err(Problem::forbidden("publish", detail));
     };
-    let topic = read_topic(&topic)?;
     let key = read_key(request.headers())?;
     let (json, own_key) = read_message(request).await?;
     // The two kinds of key must not meet.
@@ -90,7 +92,9 @@ impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Self {
         let detail = error.to_string();
         match error {
-            PublishError::Owned { .. } => Self::forbidden("topic", detail),
+            PublishError::Owned { .. } | PublishError::Reserved(_) => {
+                Self::forbidden("topic", detail)
+            }
             PublishError::Invalid(_) => Self::bad_request("message", detail),
             PublishError::KeyReused(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key", detail)

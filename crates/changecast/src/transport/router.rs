@@ -6,14 +6,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Method, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use super::access::access;
+use super::authorize::{Authorizer, Wanted};
 use super::checked::Checked;
 use super::documents::{self, DocumentsMode};
 use super::format::Format;
@@ -35,45 +37,49 @@ use crate::source::Source;
 use crate::telemetry::Telemetry;
 
 /// What the handlers share.
-pub struct App {
+pub(crate) struct App {
     /// Who serves subscribers.
-    pub hub: Hub,
+    pub(crate) hub: Hub,
     /// Where everything is kept.
-    pub log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Log>,
     /// What the sources are doing.
-    pub board: Board,
+    pub(crate) board: Board,
     /// The sources, in the board's order.
-    pub sources: Vec<Served>,
+    pub(crate) sources: Vec<Served>,
     /// Appends what is published, if that is open.
-    pub publisher: Option<Publisher>,
+    pub(crate) publisher: Option<Publisher>,
+    /// The program's own say in who may do what.
+    pub(crate) authorizer: Authorizer,
     /// What is counted.
-    pub telemetry: Arc<Telemetry>,
+    pub(crate) telemetry: Arc<Telemetry>,
     /// How the page behaves.
-    pub page: PageConfig,
+    pub(crate) page: PageConfig,
     /// Holds the tasks of upgraded connections.
-    pub tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
+    /// Keeps the server at work for as long as it can be asked.
+    pub(crate) _at_work: Arc<DropGuard>,
 }
 
 /// A source, and what may be done with its documents.
-pub struct Served {
+pub(crate) struct Served {
     /// The source.
-    pub source: Arc<dyn Source>,
+    pub(crate) source: Arc<dyn Source>,
     /// What HTTP clients may do.
-    pub documents: DocumentsMode,
+    pub(crate) documents: DocumentsMode,
     /// What its last check found.
-    pub checked: Checked,
+    pub(crate) checked: Checked,
 }
 
-/// Every route, behind the guard and the access log.
-pub fn router(app: Arc<App>, policy: Policy) -> Router {
+/// Every route, behind the guard and the access log; the program's own go first.
+pub(crate) fn router(app: Arc<App>, own: Router, policy: Policy) -> Router {
     let telemetry = Arc::clone(&app.telemetry);
     let document = get(documents::get)
         .put(documents::write)
         .post(documents::write)
         .patch(documents::write)
         .delete(documents::write);
-    Router::new()
-        .route("/", get(page::index))
+    let ours = Router::new()
+        .route("/", get(root))
         .route("/favicon.ico", get(page::favicon))
         .route("/assets/{name}", get(page::asset))
         .route("/events", get(events))
@@ -91,9 +97,18 @@ pub fn router(app: Arc<App>, policy: Policy) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "see the Allow header")
         })
-        .with_state(app)
+        .with_state(app);
+    own.fallback_service(ours)
         .layer(from_fn_with_state(Arc::new(policy), guard))
         .layer(from_fn_with_state(telemetry, access))
+}
+
+/// The page; or, for those who give no path, as in `new WebSocket('ws://localhost:8888')`, a WebSocket.
+async fn root(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    if request.headers().contains_key(header::UPGRADE) {
+        return websocket(State(app), request).await;
+    }
+    page::index(&app, request.headers())
 }
 
 async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -106,6 +121,10 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
         Ok(wanted) => wanted,
         Err(problem) => return problem.into_response(),
     };
+    let topics = Wanted::Follow(wanted.selection.topics().clone());
+    if let Err(problem) = app.authorizer.allow(&request, topics).await {
+        return problem.into_response();
+    }
     let bookmarks_as_events = wanted.bookmarks_as_events;
     let format = wanted.format.unwrap_or_default();
     let codec: Arc<dyn Codec> = if wants_lines {
@@ -135,8 +154,9 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
 }
 
 async fn websocket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let commands = Commands::Obey(app.authorizer.applicant(&request));
     let codec = |format| Arc::new(WebSocket(format)) as Arc<dyn Codec>;
-    upgrade(&app, request, codec, Commands::Obey).await
+    upgrade(&app, request, codec, commands).await
 }
 
 async fn socket(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -163,6 +183,10 @@ async fn upgrade(
         Ok(checked) => checked,
         Err(problem) => return problem.into_response(),
     };
+    let topics = Wanted::Follow(wanted.selection.topics().clone());
+    if let Err(problem) = app.authorizer.allow(&request, topics).await {
+        return problem.into_response();
+    }
     let codec = codec(wanted.format.unwrap_or_default());
     // Pings tell whether the client lives, so the connection needs no end of its own.
     let wanted = wanted.by(codec, Span::Endless);

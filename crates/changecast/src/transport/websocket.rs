@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
@@ -15,12 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::authorize::Applicant;
 use super::format::Format;
 use super::problem::Problem;
 use super::stall::StallGuard;
 use super::takeover::Departed;
 use super::{command, frame};
-use crate::fanout::{self, Obey};
+use crate::fanout::{self, Answer, Obey, Reply};
 use crate::hub::{Codec, Control, HubError, Output, Subscription};
 use crate::limits;
 use crate::model::{Change, EventId};
@@ -48,8 +50,8 @@ impl Codec for WebSocket {
 
 /// What becomes of a client's messages.
 pub(crate) enum Commands {
-    /// They change what is followed.
-    Obey,
+    /// They change what is followed, once the applicant may have it, where somebody is to be asked.
+    Obey(Option<Applicant>),
     /// Nothing: the original's protocol has none.
     Ignore,
     /// Somebody attends to them, and to the client's end. That takes a task.
@@ -77,7 +79,7 @@ impl Commands {
     pub(super) fn by_shard(&self) -> Option<Option<Obey>> {
         match self {
             Self::Attend(_) => None,
-            Self::Obey | Self::Ignore => Some(self.obey()),
+            Self::Obey(_) | Self::Ignore => Some(self.obey()),
         }
     }
 
@@ -86,11 +88,12 @@ impl Commands {
     }
 
     fn obey(&self) -> Option<Obey> {
-        let obey: Obey = |text, follower| match text {
-            Some(text) => command::obey(text, follower),
-            None => frame::error("commands are JSON texts"),
-        };
-        matches!(self, Self::Obey).then_some(obey)
+        let Self::Obey(applicant) = self else { return None };
+        let applicant = applicant.clone();
+        Some(Arc::new(move |text, follower| match text {
+            Some(text) => command::obey(text, follower, applicant.as_ref()),
+            None => Reply::Now(frame::error("commands are JSON texts")),
+        }))
     }
 }
 
@@ -331,8 +334,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         obey: Option<Obey>,
         subscription: &mut Subscription,
     ) -> Result<(), End> {
-        let answer = fanout::answer(event, obey, subscription.follower());
-        self.send(answer.as_slice()).await
+        match fanout::answer(event, obey.as_ref(), subscription.follower()) {
+            Answer::Nothing => Ok(()),
+            Answer::Frame(frame) => self.send(&[frame]).await,
+            Answer::Later(asked) => {
+                let then = asked.await;
+                let words = then(subscription.follower());
+                self.send(&[websocket::frame::text(words.as_bytes())]).await
+            }
+        }
     }
 
     /// Says what is still to be said first. An answer names a place: were it ahead of the gap that

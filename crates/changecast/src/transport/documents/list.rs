@@ -7,12 +7,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::super::authorize::Wanted;
 use super::super::problem::Problem;
 use super::super::router::App;
 use super::{DocumentsMode, open};
@@ -26,7 +28,7 @@ use crate::source::{ListPage, Listed};
 const POSITION: HeaderName = HeaderName::from_static("changecast-position");
 
 #[derive(Serialize)]
-struct Body {
+struct Listing {
     position: String,
     documents: Vec<Box<RawValue>>,
     next: Option<String>,
@@ -35,10 +37,13 @@ struct Body {
 pub(in super::super) async fn list(
     State(app): State<Arc<App>>,
     Path((source, collection)): Path<(String, String)>,
-    uri: Uri,
+    request: Request<Body>,
 ) -> Result<Response, Problem> {
+    let wanted =
+        Wanted::ReadDocuments { source: source.clone(), collection: collection.clone(), id: None };
+    app.authorizer.allow(&request, wanted).await?;
     let documents = open(&app, &source, DocumentsMode::Read)?;
-    let wanted = read_query(uri.query().unwrap_or(""))?;
+    let wanted = read_query(request.uri().query().unwrap_or(""))?;
     let place = place(&app.board, &*app.log, &source)?;
     let (position, Listed { documents, next }) =
         place.then(documents.list(&collection, wanted)).await?;
@@ -47,7 +52,7 @@ pub(in super::super) async fn list(
         tracing::error!(%error, "a listed document is not JSON");
         Problem::unavailable("a document cannot be read; see the server's log")
     })?;
-    let body = Body { position: position.to_string(), documents, next };
+    let body = Listing { position: position.to_string(), documents, next };
     let header = HeaderValue::from_str(&body.position)
         .map_err(|_| Problem::unavailable("there is no position; try again"))?;
     let headers =
