@@ -2,9 +2,12 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "mongodb")]
+mod change_stream;
 mod chat;
 mod fibonacci;
 mod random;
 #[cfg(feature = "redis")]
 mod redis_pubsub;
 mod support;
+mod watcher;
