@@ -13,7 +13,7 @@ mod key;
 
 use std::collections::HashMap;
 
-pub use key::Key;
+pub(crate) use key::Key;
 
 use super::condition::{Comparison, Condition, Test};
 use super::event::{Event, Image, Scene};
@@ -25,14 +25,14 @@ use crate::limits;
 /// The condition that the value at a path is one of some: every event that a filter does not drop
 /// meets it, or cannot be decided.
 #[derive(Clone, Debug)]
-pub struct Equality {
+pub(crate) struct Equality {
     path: Path,
     keys: Box<[Key]>,
 }
 
 /// Index keys of the values at a path of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keys {
+pub(crate) enum Keys {
     /// Not known, or too many: every filter on this path must be asked.
     All,
     /// Filters with none of these drop the event.
@@ -42,13 +42,13 @@ pub enum Keys {
 impl Equality {
     /// What the condition is about.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The values, each by its key.
     #[must_use]
-    pub fn keys(&self) -> &[Key] {
+    pub(crate) fn keys(&self) -> &[Key] {
         &self.keys
     }
 
@@ -103,7 +103,7 @@ fn keys_of(test: &Test, operands: &Tree<'_>) -> Option<Vec<Key>> {
 impl Event<'_> {
     /// The keys of what stands at `path`, in this event and in the state before it.
     #[must_use]
-    pub fn keys(&self, path: &Path) -> Keys {
+    pub(crate) fn keys(&self, path: &Path) -> Keys {
         if !self.is_event() {
             return Keys::All;
         }
@@ -138,7 +138,7 @@ impl Event<'_> {
 
 /// Filters by what they equal, each under an id of the caller's.
 #[derive(Debug)]
-pub struct Index<T> {
+pub(crate) struct Index<T> {
     by_path: HashMap<Path, HashMap<Key, Vec<T>>>,
     /// Those that must always be asked.
     others: Vec<T>,
@@ -152,7 +152,7 @@ impl<T> Default for Index<T> {
 
 impl<T: Copy + Ord> Index<T> {
     /// Files a filter. An id stands for one filter.
-    pub fn insert(&mut self, filter: &Filter, id: T) {
+    pub(crate) fn insert(&mut self, filter: &Filter, id: T) {
         let Some(equality) = filter.equality() else {
             self.others.push(id);
             return;
@@ -165,7 +165,7 @@ impl<T: Copy + Ord> Index<T> {
 
     /// Appends the ids of the filters to ask about the event, ascending and each once. Those not
     /// named would drop it.
-    pub fn candidates(&self, event: &Event<'_>, ids: &mut Vec<T>) {
+    pub(crate) fn candidates(&self, event: &Event<'_>, ids: &mut Vec<T>) {
         let start = ids.len();
         ids.extend_from_slice(&self.others);
         for (path, by_key) in &self.by_path {

@@ -2,7 +2,7 @@
 //!
 //! A [`Filter`] is parsed once and judges every [`Event`], which is parsed once for all filters.
 //! Its outcome has three values, because a source does not always send what a filter asks for:
-//! where that matters, the event is delivered, for dropping it would be a silent gap. An [`Index`]
+//! where that matters, the event is delivered, for dropping it would be a silent gap. An index
 //! names the few filters that an event can concern. Nothing here knows topics, views or the log.
 //!
 //! | invariant | what it buys | test |
@@ -48,8 +48,7 @@ use crate::model::extend_json;
 
 pub use error::FilterError;
 pub use event::Event;
-pub use index::{Equality, Index, Key, Keys};
-pub use path::Path;
+pub(crate) use index::{Equality, Index};
 pub use verdict::Verdict;
 
 /// A `$match` document. Filters are equal when their texts are, apart from blanks and the order of
@@ -109,7 +108,7 @@ impl Filter {
 
     /// The condition by which an index can find the filter, if it has one.
     #[must_use]
-    pub fn equality(&self) -> Option<&Equality> {
+    pub(crate) fn equality(&self) -> Option<&Equality> {
         self.parts.equality.as_ref()
     }
 

@@ -11,7 +11,7 @@ use super::tree::{Fields, Value};
 
 /// A dotted path such as `fullDocument.items.0.price`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Path {
+pub(crate) struct Path {
     parts: Arc<[Part]>,
 }
 

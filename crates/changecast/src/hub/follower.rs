@@ -22,7 +22,7 @@ use crate::log::LogError;
 use crate::model::{EventId, Seq};
 
 /// One subscriber, to be driven step by step.
-pub struct Follower {
+pub(crate) struct Follower {
     shared: Arc<Shared>,
     view: Arc<View>,
     session: Session,
@@ -54,13 +54,13 @@ impl Follower {
 
     /// What it follows.
     #[must_use]
-    pub fn selection(&self) -> &Selection {
+    pub(crate) fn selection(&self) -> &Selection {
         self.view.selection()
     }
 
     /// What is covered: resuming with it goes on exactly here.
     #[must_use]
-    pub fn position(&self) -> EventId {
+    pub(crate) fn position(&self) -> EventId {
         self.session.position()
     }
 
@@ -68,7 +68,7 @@ impl Follower {
     ///
     /// # Errors
     /// When there are too many distinct subscriptions; then nothing changes.
-    pub fn follow(&mut self, selection: Selection) -> Result<(), HubError> {
+    pub(crate) fn follow(&mut self, selection: Selection) -> Result<(), HubError> {
         // What it has waited through without a word is behind it.
         self.session.skip(&self.look());
         let codec = Arc::clone(self.view.codec());

@@ -1,7 +1,7 @@
 //! The hub: takes each entry from the log once, encodes it once per view, and lets every
 //! subscriber follow at its own pace.
 //!
-//! It knows the log and nothing of sources or sockets. A subscriber is a [`Session`] over a shared
+//! It knows the log and nothing of sources or sockets. A subscriber is a session over a shared
 //! view; all it holds of its own is a cursor.
 //!
 //! | invariant | what it buys |
@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use codec::{Action, Codec, Control, Gap, GapScope, Hello};
-pub use follower::Follower;
+pub(crate) use follower::Follower;
 pub use frames::Mode;
 pub(crate) use frames::Run;
 pub(crate) use held::Account;
@@ -40,7 +40,8 @@ pub(crate) use pages::EncodedPage;
 pub(crate) use publisher::Telling;
 pub use publisher::{Message, PublishError, Publisher, Receipt};
 pub use selection::{Part, Selection};
-pub use session::{Cause, Jitter, Place, Session, Span, Start, Step, Surroundings, Terms};
+pub use session::{Cause, Span, Start};
+pub(crate) use session::{Place, Step, Surroundings};
 pub use subscription::{Output, Subscription};
 
 use audience::Audiences;
@@ -185,7 +186,7 @@ impl Hub {
     ///
     /// # Errors
     /// As with [`Hub::subscribe`].
-    pub async fn follow(&self, wanted: Subscribe) -> Result<Follower, HubError> {
+    pub(crate) async fn follow(&self, wanted: Subscribe) -> Result<Follower, HubError> {
         if self.shared.draining.is_cancelled() {
             return Err(HubError::Draining);
         }

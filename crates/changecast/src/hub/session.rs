@@ -42,35 +42,35 @@ pub enum Start {
 
 /// Where the log stands when a session opens.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// The log's incarnation.
-    pub epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// Its newest entry.
-    pub tail: Seq,
+    pub(crate) tail: Seq,
     /// The newest trimmed entry of the session's topics.
-    pub trimmed: Seq,
+    pub(crate) trimmed: Seq,
 }
 
 /// What a session looks at when it decides.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// The time, from a clock that never goes back.
-    pub now: Instant,
+    pub(crate) now: Instant,
     /// The view has the frames of everything after this place …
-    pub frames_after: Seq,
+    pub(crate) frames_after: Seq,
     /// … up to this one, …
-    pub frames_upto: Seq,
+    pub(crate) frames_upto: Seq,
     /// … the newest of which is this: what lies between does not concern it.
-    pub frames_last: Seq,
+    pub(crate) frames_last: Seq,
     /// The version of the board of sources.
-    pub board: u64,
+    pub(crate) board: u64,
     /// Whether the server is about to end.
-    pub draining: bool,
+    pub(crate) draining: bool,
 }
 
 /// What the owner of the socket does next.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// Write this, and step again.
     Say(Control),
     /// Tell what sources have changed since this version of the board, and step again.
@@ -110,7 +110,7 @@ pub enum Span {
 
 /// One subscriber.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     epoch: Epoch,
     /// Everything up to here was handed out, does not concern the subscriber, or was announced as
     /// missing.
@@ -130,36 +130,36 @@ pub struct Session {
 
 /// What a session is opened with.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// From where.
-    pub start: Start,
+    pub(crate) start: Start,
     /// Where the log stands.
-    pub place: Place,
+    pub(crate) place: Place,
     /// The place that [`Start::Last`] or [`Start::Since`] means.
-    pub cursor_of_start: Option<Seq>,
+    pub(crate) cursor_of_start: Option<Seq>,
     /// Sources that have no position yet.
-    pub waiting: Vec<Arc<str>>,
+    pub(crate) waiting: Vec<Arc<str>>,
     /// Sources that are down now: what they have missed comes once they are back.
-    pub down: Vec<SourceStatus>,
+    pub(crate) down: Vec<SourceStatus>,
     /// The connection's own times.
-    pub jitter: Jitter,
+    pub(crate) jitter: Jitter,
     /// How long it goes on.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// The times that differ from connection to connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Jitter {
+pub(crate) struct Jitter {
     /// How long the client waits before it reconnects.
-    pub retry: Duration,
+    pub(crate) retry: Duration,
     /// The same while the server drains.
-    pub retry_while_draining: Duration,
+    pub(crate) retry_while_draining: Duration,
 }
 
 impl Session {
     /// Opens a session.
     #[must_use]
-    pub fn open(terms: Terms, around: &Surroundings) -> Self {
+    pub(crate) fn open(terms: Terms, around: &Surroundings) -> Self {
         let Terms { start, place, cursor_of_start, waiting, down, jitter, span } = terms;
         let opening = Opening::find(&start, place, cursor_of_start);
         let hello = Hello {
@@ -187,7 +187,7 @@ impl Session {
     }
 
     /// What to do next. Writing is taken as done once the next step is asked for.
-    pub fn step(&mut self, around: &Surroundings) -> Step {
+    pub(crate) fn step(&mut self, around: &Surroundings) -> Step {
         if let Some(cause) = self.ended {
             return Step::End(cause);
         }
@@ -232,7 +232,7 @@ impl Session {
     }
 
     /// Moves on over what does not concern the subscriber, if nothing is waiting that does.
-    pub fn skip(&mut self, around: &Surroundings) {
+    pub(crate) fn skip(&mut self, around: &Surroundings) {
         if self.cursor >= around.frames_after && self.cursor >= around.frames_last {
             self.cursor = self.cursor.max(around.frames_upto);
         }
@@ -240,7 +240,7 @@ impl Session {
 
     /// A page read for [`Step::Read`] lacks what was trimmed up to `lost_to`: the gap to announce
     /// before its frames.
-    pub fn page(&mut self, lost_to: Option<Seq>, now: Instant) -> Option<Control> {
+    pub(crate) fn page(&mut self, lost_to: Option<Seq>, now: Instant) -> Option<Control> {
         let lost_to = lost_to.filter(|lost| *lost > self.cursor)?;
         let from = self.position();
         self.cursor = lost_to;
@@ -253,7 +253,7 @@ impl Session {
 
     /// Everything up to `upto` has been written or does not concern the subscriber; `wrote` tells
     /// whether any frame was.
-    pub fn delivered(&mut self, upto: Seq, wrote: bool, now: Instant) {
+    pub(crate) fn delivered(&mut self, upto: Seq, wrote: bool, now: Instant) {
         self.cursor = self.cursor.max(upto);
         if wrote {
             self.has_delivered = true;
@@ -263,14 +263,14 @@ impl Session {
 
     /// Whether the hello, or what follows it before anything else, is still to be said.
     #[must_use]
-    pub fn is_greeting(&self) -> bool {
+    pub(crate) fn is_greeting(&self) -> bool {
         !self.greeting.is_empty()
     }
 
     /// What is covered: resuming with it goes on exactly here. While it is greeting, that includes
     /// a gap not told yet.
     #[must_use]
-    pub fn position(&self) -> EventId {
+    pub(crate) fn position(&self) -> EventId {
         EventId { epoch: self.epoch, seq: self.cursor }
     }
 

@@ -93,7 +93,7 @@ impl Subscription {
 
     /// The follower, to have it follow something else.
     #[must_use]
-    pub fn follower(&mut self) -> &mut Follower {
+    pub(crate) fn follower(&mut self) -> &mut Follower {
         &mut self.follower
     }
 

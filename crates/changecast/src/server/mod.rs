@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::core::Core;
+use crate::board::Board;
 use crate::fanout::Shards;
 use crate::hub::{Hub, Publisher};
 use crate::transport::{Connections, accept};
@@ -72,6 +73,12 @@ impl Server {
         &self.core.hub
     }
 
+    /// What every source is doing now.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.core.board
+    }
+
     /// Publishes into this server's log from inside the program, whatever HTTP clients may do.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
@@ -99,7 +106,6 @@ impl Server {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

@@ -54,7 +54,7 @@ impl SourceError {
         match self {
             Self::Operator { remedy, .. } => Some(remedy),
             Self::Unavailable(_) => {
-                Some("see that the database runs and can be reached from here; it is tried again")
+                Some("see that it runs and can be reached from here; it is tried again")
             }
             Self::HistoryLost(_) | Self::Unsupported(_) => None,
         }

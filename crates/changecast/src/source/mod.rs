@@ -42,7 +42,7 @@ pub use demand::Demand;
 pub use documents::{Content, Documents, DocumentsError, ListPage, Listed, Write, Written};
 pub use error::{Remedy, SourceError};
 pub use options::{FullDocument, FullDocumentBeforeChange, OperationTime, WatchOptions};
-pub use runner::start;
+pub(crate) use runner::start;
 pub use stream::{ChangeStream, CloseHandle};
 
 /// One watched database.

@@ -26,7 +26,7 @@ use crate::telemetry::Telemetry;
 
 /// Puts `source` on the board; the future that this returns runs it until `stop` is cancelled.
 /// Nothing else ends it.
-pub async fn start(
+pub(crate) async fn start(
     source: Arc<dyn Source>,
     log: Arc<dyn Log>,
     board: Board,

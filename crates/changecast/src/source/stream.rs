@@ -29,7 +29,8 @@ use crate::model::{Change, Position};
 ///
 /// # Going on after an error
 ///
-/// ```
+#[cfg_attr(feature = "sqlite", doc = "```")]
+#[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
 /// use changecast::source::sqlite::SqliteStore;
 /// use changecast::source::{Documents, SourceError, WatchOptions, Write};
 ///
@@ -90,6 +91,40 @@ loop {
     options = WatchOptions::new().pipeline(&pipeline);
     options.start_after = stream.resume_token().cloned();
 }
+# }
+```
+"#
+)]
+/// # Other sources
+///
+/// All have the same `watch`. What they are told by URL is in the repository's `docs/SOURCES.md`; of
+/// what they count, `Arc::default()` keeps to itself.
+///
+#[cfg_attr(
+    all(feature = "http", feature = "postgres", feature = "redis", feature = "sqlite"),
+    doc = r#"
+```no_run
+use std::sync::Arc;
+use changecast::source::http::{HttpConfig, HttpSource};
+use changecast::source::postgres::{PostgresConfig, PostgresSource};
+use changecast::source::redis::{RedisConfig, RedisSource};
+use changecast::source::sqlite::{SqliteFile, SqliteFileConfig};
+use changecast::source::{ChangeStream, SourceError, WatchOptions};
+
+# async fn watch(options: WatchOptions) -> Result<Vec<ChangeStream>, SourceError> {
+let postgres = PostgresConfig::from_url("postgres://ada@localhost/shop?table=orders")?;
+let postgres = PostgresSource::new(postgres, Arc::default());
+let redis = RedisConfig::from_url("redis://localhost/0?name=shop&stream=orders")?;
+let redis = RedisSource::new(redis, Arc::default())?;
+let weather = HttpConfig::from_url("https://api.example.org/weather?every=30s&pointer=/current")?;
+let weather = HttpSource::new(weather)?;
+let file = SqliteFile::new(SqliteFileConfig::from_url("sqlite://app.db?table=orders")?)?;
+Ok(vec![
+    postgres.watch(options.clone()).await?,
+    redis.watch(options.clone()).await?,
+    weather.watch(options.clone()).await?,
+    file.watch(options).await?,
+])
 # }
 ```
 "#

@@ -9,7 +9,7 @@ use super::super::tree::Value;
 /// Stands for a value that is neither document nor array. Values that are equal to MongoDB have
 /// one key; two that are not may share one, which costs an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(u64);
+pub(crate) struct Key(u64);
 
 impl Key {
     /// None for a document, an array or code with a scope.

@@ -105,7 +105,6 @@ impl Work {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is called by and_then")]
 fn encode(value: impl Serialize) -> Answer {
     let operator = |problem: String| SourceError::Operator {
         problem: format!("the value is no JSON: {problem}"),
