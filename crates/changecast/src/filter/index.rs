@@ -41,13 +41,13 @@ pub(crate) enum Keys {
 
 impl Equality {
     /// What the condition is about.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The values, each by its key.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn keys(&self) -> &[Key] {
         &self.keys
     }

@@ -49,6 +49,10 @@ use crate::model::extend_json;
 pub use error::FilterError;
 pub use event::Event;
 pub(crate) use index::{Equality, Index};
+#[cfg(test)]
+use index::{Key, Keys};
+#[cfg(test)]
+use path::Path;
 pub use verdict::Verdict;
 
 /// A `$match` document. Filters are equal when their texts are, apart from blanks and the order of

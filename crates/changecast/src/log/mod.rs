@@ -17,7 +17,8 @@ mod recent;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod conformance;
 
 use std::sync::Arc;

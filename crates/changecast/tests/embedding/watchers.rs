@@ -75,7 +75,7 @@ async fn s4_02_a_thousand_subscribers_cost_one_question_per_tick() {
 
 #[tokio::test]
 async fn s4_03_a_function_that_blocks_holds_up_nobody() {
-    let (go, wait) = mpsc::channel::<()>();
+    let (go, wait) = mpsc::sync_channel::<()>(8);
     let wait = Mutex::new(wait);
     let watcher = Watcher::blocking("slow", MILLISECOND, Duration::from_secs(3600), move || {
         wait.lock().unwrap().recv().map_err(|_| "the test is over")?;

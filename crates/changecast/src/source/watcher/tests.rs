@@ -153,7 +153,7 @@ async fn an_answer_that_takes_too_long_is_a_fault() {
 
 #[tokio::test]
 async fn s4_03_a_blocking_function_is_never_called_twice_at_once() {
-    let (go, wait) = mpsc::channel::<()>();
+    let (go, wait) = mpsc::sync_channel::<()>(8);
     let (wait, calls) = (Mutex::new(wait), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&calls);
     let millisecond = Duration::from_millis(1);
