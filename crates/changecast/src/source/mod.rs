@@ -4,7 +4,7 @@
 //! anybody who follows it. The runner knows the log and no database. Driver never knows driver.
 
 mod backoff;
-#[cfg(any(feature = "http", feature = "redis"))]
+#[cfg(any(feature = "http", feature = "postgres", feature = "redis"))]
 mod certificates;
 mod check;
 mod delivery;
