@@ -1,10 +1,10 @@
-//! `random`, and tornadose's example beside it.
+//! `random`, tornadose's example.
 
 use super::support::Example;
 
 #[tokio::test]
 async fn s1_24_a_random_number_comes_at_once_and_then_each_second() {
-    let example = Example::start("random").await;
+    let example = Example::start_at("random", "localhost:9000").await;
     let mut stream = example.open("/").await;
     assert!(stream.head.starts_with("HTTP/1.1 200 OK\r\n"), "{}", stream.head);
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
@@ -15,11 +15,12 @@ async fn s1_24_a_random_number_comes_at_once_and_then_each_second() {
         numbers.push(number);
     }
     assert_ne!(numbers[1], numbers[2], "another one each time");
-    example.interrupt().await;
 }
 
-#[tokio::test]
-async fn s1_24_without_a_port_it_is_tornadoses() {
+#[test]
+fn s1_24_the_documents_show_the_example_as_it_is() {
     let source = include_str!("../../examples/random.rs");
-    assert!(source.contains(r#"unwrap_or("9000".into())"#));
+    let (_, program) = source.split_once("\n\n").unwrap();
+    let documents = include_str!("../../../../docs/LIBRARY.md");
+    assert!(documents.contains(program), "docs/LIBRARY.md shows another program");
 }

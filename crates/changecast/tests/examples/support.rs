@@ -56,6 +56,24 @@ impl Example {
         Self { child, lines, address }
     }
 
+    /// Starts one that says nothing, and listens where its source says.
+    pub(crate) async fn start_at(name: &str, address: &str) -> Self {
+        let mut command = Command::new(path_of(name));
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let listening = async {
+            loop {
+                if let Ok(stream) = TcpStream::connect(address).await {
+                    return stream.peer_addr().unwrap();
+                }
+                assert_eq!(child.try_wait().unwrap(), None, "{address} must be free for {name}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let address = soon("listener", listening).await;
+        Self { child, lines, address }
+    }
+
     /// The next line that it prints.
     pub(crate) async fn line(&mut self) -> String {
         soon("line", self.lines.next_line()).await.unwrap().expect("it has not ended")
