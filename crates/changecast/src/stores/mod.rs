@@ -45,7 +45,7 @@ mod message;
 mod queue;
 #[cfg(feature = "redis")]
 mod redis;
-mod subscriber;
+mod subscription;
 
 use std::future::Future;
 
@@ -59,7 +59,7 @@ pub(crate) use message::Payload;
 pub use queue::{QueueOptions, QueueStore};
 #[cfg(feature = "redis")]
 pub use redis::{RedisPayload, RedisStore};
-pub use subscriber::{Received, Subscriber};
+pub use subscription::{Received, Subscription};
 
 use crate::hub::Start;
 
@@ -98,7 +98,7 @@ pub trait Store: Clone + Send + Sync + 'static {
         self.submit_message(Message::new(value))
     }
 
-    /// How many follow it now: handlers' connections and [`Subscriber`]s. One that goes is noticed
+    /// How many follow it now: handlers' connections and [`Subscription`]s. One that goes is noticed
     /// at once, not with the next message.
     fn subscriber_count(&self) -> usize {
         self.feed().subscriber_count()
@@ -109,11 +109,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Subscribe`] where the log cannot be read, or the hub is full or ending.
-    fn subscribe(&self) -> impl Future<Output = Result<Subscriber<Self::Item>, StoreError>> + Send
+    fn subscribe(&self) -> impl Future<Output = Result<Subscription<Self::Item>, StoreError>> + Send
     where
         Self::Item: DeserializeOwned,
     {
-        async { Subscriber::open(self.feed(), None).await }
+        async { Subscription::open(self.feed(), None).await }
     }
 
     /// Follows it from somewhere else: from after the id of what was received last, to resume.
@@ -123,10 +123,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn subscribe_from(
         &self,
         start: Start,
-    ) -> impl Future<Output = Result<Subscriber<Self::Item>, StoreError>> + Send
+    ) -> impl Future<Output = Result<Subscription<Self::Item>, StoreError>> + Send
     where
         Self::Item: DeserializeOwned,
     {
-        async { Subscriber::open(self.feed(), Some(start)).await }
+        async { Subscription::open(self.feed(), Some(start)).await }
     }
 }

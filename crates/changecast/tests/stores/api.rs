@@ -2,7 +2,7 @@
 
 use changecast::hub::Start;
 use changecast::stores::{
-    DataStore, Feed, Message, QueueOptions, QueueStore, Received, Store, StoreError, Subscriber,
+    DataStore, Feed, Message, QueueOptions, QueueStore, Received, Store, StoreError, Subscription,
 };
 use futures_util::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::support::soon;
 use super::until_followed_by;
 
-async fn next<T>(subscriber: &mut Subscriber<T>) -> Result<Received<T>, StoreError> {
+async fn next<T>(subscriber: &mut Subscription<T>) -> Result<Received<T>, StoreError> {
     soon("message", subscriber.next()).await.expect("it goes on")
 }
 
-async fn value<T>(subscriber: &mut Subscriber<T>) -> T {
+async fn value<T>(subscriber: &mut Subscription<T>) -> T {
     next(subscriber).await.expect("a message").value
 }
 

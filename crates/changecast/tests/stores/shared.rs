@@ -47,7 +47,7 @@ fn topic(text: &str) -> Topic {
     Topic::parse(text).unwrap()
 }
 
-async fn value(subscriber: &mut changecast::stores::Subscriber<u32>) -> u32 {
+async fn value(subscriber: &mut changecast::stores::Subscription<u32>) -> u32 {
     soon("value", subscriber.next()).await.expect("more").expect("no error, and no gap").value
 }
 

@@ -1,4 +1,4 @@
-//! A subscriber in Rust.
+//! A subscription in Rust.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -15,18 +15,18 @@ use serde::de::DeserializeOwned;
 
 use super::message::Payload;
 use super::{Feed, StoreError};
-use crate::hub::{Codec, Control, Output, Start, Subscription};
+use crate::hub::{self, Codec, Control, Output, Start};
 use crate::model::{Change, EventId};
 
-/// A subscriber: a `Stream` of what it hears. Dropping it is all there is to deregistering.
+/// A subscription: a `Stream` of what it hears. Dropping it is all there is to deregistering.
 ///
 /// It ends (`None`) with its store. An error is an item, and the stream goes on after it, save after
 /// [`StoreError::Subscribe`]. Cancel-safe: dropping a pending `next()` loses nothing.
-pub struct Subscriber<T> {
+pub struct Subscription<T> {
     heard: BoxStream<'static, Result<Received<T>, StoreError>>,
 }
 
-/// What a [`Subscriber`] hears.
+/// What a [`Subscription`] hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received<T> {
@@ -38,7 +38,7 @@ pub struct Received<T> {
     pub id: EventId,
 }
 
-impl<T: DeserializeOwned + Send + 'static> Subscriber<T> {
+impl<T: DeserializeOwned + Send + 'static> Subscription<T> {
     pub(super) async fn open(feed: &Feed, start: Option<Start>) -> Result<Self, StoreError> {
         let subscription = feed.subscribe(start, Arc::new(Entries)).await?;
         let state = Following { subscription, waiting: VecDeque::new(), item: PhantomData };
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned + Send + 'static> Subscriber<T> {
     }
 }
 
-impl<T> Stream for Subscriber<T> {
+impl<T> Stream for Subscription<T> {
     type Item = Result<Received<T>, StoreError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -54,14 +54,14 @@ impl<T> Stream for Subscriber<T> {
     }
 }
 
-impl<T> fmt::Debug for Subscriber<T> {
+impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscriber").finish_non_exhaustive()
+        f.debug_struct("Subscription").finish_non_exhaustive()
     }
 }
 
 struct Following<T> {
-    subscription: Subscription,
+    subscription: hub::Subscription,
     waiting: VecDeque<Bytes>,
     item: PhantomData<fn() -> T>,
 }
