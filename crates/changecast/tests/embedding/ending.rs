@@ -24,7 +24,7 @@ async fn our_own_server_tells_every_stream_and_ends() {
         websocket.message().await,
         tungstenite::Message::Close(Some(close)) if u16::from(close.code) == 1001
     ));
-    assert!(sse.to_end().await.contains("retry:"));
+    assert!(sse.rest().await.contains("retry:"));
     soon("end", server.serving).await.unwrap().unwrap();
     assert!(matches!(server.publisher.publish(message()).await, Err(PublishError::Log(_))));
     // Twice is as good as once.
@@ -65,7 +65,7 @@ async fn a_plain_axum_server_ends_with_it() {
     assert_eq!(websocket.next().await["type"], "hello");
     end.send(()).unwrap();
     assert!(matches!(websocket.message().await, tungstenite::Message::Close(_)));
-    assert!(sse.to_end().await.contains("retry:"));
+    assert!(sse.rest().await.contains("retry:"));
     drop(websocket);
     soon("end", served.serving).await.unwrap().unwrap();
     soon("end", served.handle.stop()).await;

@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Reads to the end of the connection.
-    pub(crate) async fn to_end(&mut self) -> &str {
+    pub(crate) async fn rest(&mut self) -> &str {
         while self.more().await {}
         &self.heard
     }
