@@ -124,13 +124,30 @@ async fn assets_are_versioned_and_kept_for_good() {
 }
 
 #[tokio::test]
+async fn the_client_and_the_element_are_for_pages_of_any_origin() {
+    let server = TestServer::start().await;
+    for (path, expected) in [
+        ("/changecast.js", "text/javascript"),
+        ("/change-stream.js", "text/javascript"),
+        ("/changecast.d.ts", "text/plain"),
+    ] {
+        let request = server.request(Method::GET, path).header("origin", "https://shop.example");
+        let asset = request.send().await.expect("an answer");
+        assert_eq!(asset.status(), StatusCode::OK, "{path}");
+        assert!(header(&asset, "content-type").starts_with(expected), "{path}");
+        assert_eq!(header(&asset, "access-control-allow-origin"), "*", "{path}");
+        assert_eq!(header(&asset, "cross-origin-resource-policy"), "cross-origin", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn s0_04_debug_serves_the_files_as_they_are_in_the_source_tree() {
     let server = TestServer::start_with(&["--debug"]).await;
     let urls = assets(&server).await;
-    let script = urls.iter().find(|url| url.contains("app.js")).expect("the page has a script");
+    let script = urls.iter().find(|url| url.contains("page.js")).expect("the page has a script");
     let served = server.get(script).await;
     assert_eq!(header(&served, "cache-control"), "no-cache", "an edit shows on reload");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../changecast/assets/app.js");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../changecast/web/dist/page.js");
     let on_disk = std::fs::read_to_string(source).expect("the source tree is there");
     assert_eq!(served.text().await.expect("text"), on_disk);
 }

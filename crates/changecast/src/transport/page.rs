@@ -6,7 +6,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
@@ -17,7 +17,7 @@ use super::router::App;
 pub struct PageConfig {
     /// How many changes it shows, and begins with.
     pub cache_size: u32,
-    /// Whether its files are read from the source tree at each request, so that an edit shows on
+    /// Whether its files are read from the source tree's `web/dist` at each request, so that an edit shows on
     /// reload.
     pub from_disk: bool,
 }
@@ -35,23 +35,32 @@ struct Asset {
 }
 
 macro_rules! asset {
-    ($name:literal, $content_type:literal) => {
+    ($name:literal, $content_type:expr) => {
         Asset {
             name: $name,
             content_type: $content_type,
-            embedded: include_bytes!(concat!("../../assets/", $name)),
+            embedded: include_bytes!(concat!("../../web/dist/", $name)),
         }
     };
 }
 
 static INDEX: Asset = asset!("index.html", "text/html; charset=UTF-8");
 static FAVICON: Asset = asset!("favicon.svg", "image/svg+xml");
-static APP_JS: Asset = asset!("app.js", "text/javascript; charset=UTF-8");
+static PAGE_JS: Asset = asset!("page.js", JAVASCRIPT);
 static STYLE_CSS: Asset = asset!("style.css", "text/css; charset=UTF-8");
+
+/// What other people's pages load, at addresses that stay.
+static LIBRARY: [Asset; 3] = [
+    asset!("changecast.js", JAVASCRIPT),
+    asset!("changecast.d.ts", "text/plain; charset=UTF-8"),
+    asset!("change-stream.js", JAVASCRIPT),
+];
+
+const JAVASCRIPT: &str = "text/javascript; charset=UTF-8";
 
 impl Asset {
     fn read(&self, config: &PageConfig) -> Vec<u8> {
-        let path = FilePath::new(concat!(env!("CARGO_MANIFEST_DIR"), "/assets")).join(self.name);
+        let path = FilePath::new(concat!(env!("CARGO_MANIFEST_DIR"), "/web/dist")).join(self.name);
         let edited = if config.from_disk { std::fs::read(path).ok() } else { None };
         edited.unwrap_or_else(|| self.embedded.to_vec())
     }
@@ -75,7 +84,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 pub(super) fn index(app: &App, headers: &HeaderMap) -> Response {
     let config = &app.page;
     let html = String::from_utf8_lossy(&INDEX.read(config))
-        .replace("@APP_JS@", &APP_JS.versioned_url(config))
+        .replace("@PAGE_JS@", &PAGE_JS.versioned_url(config))
         .replace("@STYLE_CSS@", &STYLE_CSS.versioned_url(config))
         .replace("@FAVICON@", &FAVICON.versioned_url(config))
         .replace("@CACHE_SIZE@", &config.cache_size.to_string());
@@ -91,10 +100,29 @@ pub(super) async fn asset(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asset = [&APP_JS, &STYLE_CSS, &FAVICON].into_iter().find(|asset| asset.name == name);
+    let asset = [&PAGE_JS, &STYLE_CSS, &FAVICON].into_iter().find(|asset| asset.name == name);
     let asset = asset.ok_or_else(|| Problem::not_found("there is no such asset"))?;
     let caching = if app.page.from_disk { "no-cache" } else { "max-age=31536000, immutable" };
     Ok(respond(&headers, asset.content_type, asset.read(&app.page), caching))
+}
+
+/// The client and the custom element, for pages of any origin: scripts are no secret.
+pub(super) async fn library(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let asset = LIBRARY.iter().find(|asset| uri.path().strip_prefix('/') == Some(asset.name));
+    let asset = asset.ok_or_else(|| Problem::not_found("there is no such page"))?;
+    let content = asset.read(&app.page);
+    let mut response = respond(&headers, asset.content_type, content, "no-cache");
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
 }
 
 fn respond(

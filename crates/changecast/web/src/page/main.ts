@@ -1,4 +1,4 @@
-// @ts-check
+// @ts-nocheck
 // The live page: connects to /events, shows the last changes, and lets a newcomer write a few.
 // Everything that comes from a database is set as text, never parsed as HTML.
 
