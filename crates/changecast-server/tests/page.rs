@@ -84,9 +84,15 @@ async fn the_page_runs_nothing_but_its_own_files() {
     let server = TestServer::start().await;
     let page = server.get("/").await;
     let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
-    for part in
-        ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
-    {
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ] {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");

@@ -79,7 +79,7 @@ fn version(content: &[u8]) -> String {
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'; require-trusted-types-for 'script'";
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 pub(super) fn index(app: &App, headers: &HeaderMap) -> Response {
     let config = &app.page;

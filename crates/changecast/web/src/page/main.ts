@@ -158,7 +158,7 @@ enableDialogs();
 byId("curl-events").textContent = `curl -N ${location.origin}/events`;
 // On a small screen the list comes first: what is chosen and watched is told in a line each.
 if (matchMedia("(max-width: 60rem)").matches) {
-  for (const id of ["choose-panel", "sources-panel"]) byId<HTMLDetailsElement>(id).open = false;
+  for (const id of ["choose-panel", "sources-panel", "try"]) byId<HTMLDetailsElement>(id).open = false;
 }
 choose.view = view;
 showTransport();
