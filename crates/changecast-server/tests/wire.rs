@@ -207,6 +207,7 @@ async fn s1_12_the_first_bytes_come_before_any_change() {
     assert_eq!(block.event.as_deref(), Some("hello"));
     let hello = block.json();
     assert_eq!(block.id.as_deref(), hello["position"].as_str());
+    assert_eq!(hello["tail"], hello["position"]);
     assert_eq!(hello["resumed"], false);
     assert_eq!(hello["waiting"], json!([]));
     let epoch = hello["epoch"].as_str().expect("an epoch");
@@ -243,6 +244,43 @@ async fn s1_13_a_change_is_an_unnamed_event_of_one_line_with_an_id() {
     assert_eq!(block.id, Some(format!("{}-1", hello["epoch"].as_str().expect("text"))));
     let change = Change::parse(&block.data.expect("an event has data"));
     assert_eq!(change.document()["text"], "a\nb\r\n\r\nevent: evil\ndata: pwn\u{2028}");
+}
+
+#[tokio::test]
+async fn the_hello_tells_how_far_the_log_goes() {
+    let server = TestServer::start().await;
+    for key in ["1", "2", "3"] {
+        server.put(key, &json!({})).await;
+    }
+    let lines = NdjsonClient::follow(&server, "since=last:2").await.hello().await;
+    let events = SseClient::follow(&server, "since=last:2").await.hello().await;
+    for hello in [lines, events] {
+        let epoch = hello["epoch"].as_str().expect("text");
+        assert_eq!(hello["position"], format!("{epoch}-1"));
+        assert_eq!(hello["tail"], format!("{epoch}-3"));
+    }
+}
+
+#[tokio::test]
+async fn in_an_envelope_every_event_is_unnamed_and_holds_the_line() {
+    let server = TestServer::start().await;
+    for format in ["change", "data", "cloudevents", "debezium"] {
+        // An id of another log: there has to be a gap.
+        let query = format!("format={format}&since=aaaaaaaa-7");
+        let mut events = SseClient::follow(&server, &format!("{query}&envelope=true")).await;
+        let mut lines = NdjsonClient::follow(&server, &query).await;
+        server.put("1", &json!({"format": format})).await;
+        let mut types = Vec::new();
+        while types.last() != Some(&None) {
+            let block = events.block().await.expect("the stream goes on");
+            let line: Value = block.json();
+            assert_eq!(block.event, None, "{line}");
+            assert_eq!(block.id.as_deref(), line["id"].as_str());
+            assert_eq!(lines.line().await.as_ref(), Some(&line), "{format}");
+            types.push(line["type"].as_str().map(str::to_owned));
+        }
+        assert_eq!(types[..2], [Some("hello".to_owned()), Some("gap".to_owned())]);
+    }
 }
 
 #[tokio::test]

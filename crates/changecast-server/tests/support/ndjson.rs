@@ -23,7 +23,8 @@ impl NdjsonClient {
         self.body.ended_cleanly
     }
 
-    async fn line(&mut self) -> Option<Value> {
+    /// The next line, whatever it is.
+    pub(crate) async fn line(&mut self) -> Option<Value> {
         loop {
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);

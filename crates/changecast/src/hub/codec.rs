@@ -51,6 +51,9 @@ pub struct Hello {
     /// says where; until then this is no more than the client had.
     #[serde(serialize_with = "as_text")]
     pub position: EventId,
+    /// The log's newest entry: what lies between the position and this is told before what is new.
+    #[serde(serialize_with = "as_text")]
+    pub tail: EventId,
     /// Whether the stream goes on exactly where the given id left off.
     pub resumed: bool,
     /// Sources that have no position yet: changes made now may be missed.

@@ -165,6 +165,7 @@ impl Session {
         let hello = Hello {
             epoch: place.epoch,
             position: opening.position,
+            tail: EventId { epoch: place.epoch, seq: place.tail },
             resumed: opening.resumed,
             waiting,
             retry: jitter.retry,

@@ -18,7 +18,7 @@ use super::ndjson::Ndjson;
 use super::origin_frame::{Fields, OriginFrame};
 use super::problem::Problem;
 use super::request::Request;
-use super::sse::Sse;
+use super::sse::{Blocks, Sse};
 use super::websocket::{Commands, Connection, WebSocket};
 use crate::fanout::Reply;
 use crate::fuzzing::stage::{Listener, Stage, at_once, listen, topics};
@@ -44,7 +44,7 @@ pub fn request(bytes: &[u8]) {
 }
 
 fn follow(wanted: Request) {
-    let Request { selection, start, mode, format, wait, bookmarks_as_events: _ } = wanted;
+    let Request { selection, start, mode, format, wait, blocks: _ } = wanted;
     let format = format.unwrap_or_default();
     assert!(selection.len() <= limits::TOPIC_COUNT_MAX && !selection.is_empty());
     assert!(wait.is_none_or(|wait| wait <= limits::POLL_MAX));
@@ -176,7 +176,7 @@ pub(crate) fn check_frames(change: &Change) {
     let encode = |codec: &dyn Codec| {
         String::from_utf8(codec.change(id, change).into()).expect("a frame is UTF-8")
     };
-    let block = encode(&Sse { format: Format::default(), bookmarks_as_events: false });
+    let block = encode(&Sse { format: Format::default(), blocks: Blocks::default() });
     let event = std::str::from_utf8(&change.event).expect("an event is UTF-8");
     assert_eq!(block, format!("id: {id}\ndata: {event}\n\n"));
     let line = encode(&Ndjson(Format::default()));

@@ -113,7 +113,7 @@ async fn let_in(policy: &Policy, request: Request, next: Next) -> Response {
 
 fn allow(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    let exposed = HeaderValue::from_static("Changecast-Position");
+    let exposed = HeaderValue::from_static("Changecast-Position, Retry-After");
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     if is_preflight {
         for (name, value) in [

@@ -8,13 +8,14 @@ use axum::http::{HeaderMap, Uri};
 
 use super::format::Format;
 use super::problem::Problem;
+use super::sse::Blocks;
 use crate::filter::Filter;
 use crate::hub::{Codec, Mode, Selection, Span, Start, Subscribe};
 use crate::limits;
 use crate::model::{EventId, TopicPattern, TopicSet};
 
 /// The parameters that are known; any other is refused, so that a typo fails loudly.
-const PARAMETERS: [&str; 9] = [
+const PARAMETERS: [&str; 10] = [
     "topic",
     "since",
     "match",
@@ -22,6 +23,7 @@ const PARAMETERS: [&str; 9] = [
     "format",
     "wait",
     "bookmarks",
+    "envelope",
     "last_event_id",
     "lastEventId",
 ];
@@ -36,8 +38,8 @@ pub(super) struct Request {
     pub(super) format: Option<Format>,
     /// How long a long poll waits.
     pub(super) wait: Option<Duration>,
-    /// Whether bookmarks come as events, for clients that do not see an `id:`-only block.
-    pub(super) bookmarks_as_events: bool,
+    /// What an event of SSE is.
+    pub(super) blocks: Blocks,
 }
 
 impl Request {
@@ -54,7 +56,7 @@ impl Request {
         let mut topics = Vec::new();
         let (mut start, mut filter, mut mode, mut wait) = (None, None, None, None);
         let mut format = None;
-        let mut bookmarks_as_events = false;
+        let mut blocks = Blocks::default();
         let mut resumed = resume_header(headers);
         let query = uri.query().unwrap_or("").as_bytes();
         for (name, value) in form_urlencoded::parse(query) {
@@ -69,7 +71,11 @@ impl Request {
                 "last_event_id" | "lastEventId" => {
                     resumed.get_or_insert_with(|| resume_from(&value));
                 }
-                "bookmarks" if value == "event" => bookmarks_as_events = true,
+                // The envelope has bookmarks, too, whatever comes first.
+                "bookmarks" if value == "event" && blocks == Blocks::Enveloped => {}
+                "bookmarks" if value == "event" => blocks = Blocks::BookmarksToo,
+                "envelope" if value == "true" => blocks = Blocks::Enveloped,
+                "envelope" => return Err(bad("envelope", &value, "the only value is true")),
                 "bookmarks" => return Err(bad("bookmarks", &value, "the only value is event")),
                 unknown => return Err(unknown_parameter(unknown)),
             }
@@ -81,7 +87,7 @@ impl Request {
         let start = resumed.or(start).unwrap_or(Start::Now);
         let selection = Selection::new(TopicSet::new(topics), filter);
         let mode = mode.unwrap_or_default();
-        Ok(Self { selection, start, mode, format, wait, bookmarks_as_events })
+        Ok(Self { selection, start, mode, format, wait, blocks })
     }
 }
 
@@ -256,6 +262,7 @@ mod tests {
             "since=last:999999999",
             "since=now&since=now",
             "bookmarks=yes",
+            "envelope=1",
             "topic=",
             "%00=1",
             "match={",

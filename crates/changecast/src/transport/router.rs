@@ -128,12 +128,12 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
     if let Err(problem) = app.authorizer.allow(&request, topics).await {
         return problem.into_response();
     }
-    let bookmarks_as_events = wanted.bookmarks_as_events;
+    let blocks = wanted.blocks;
     let format = wanted.format.unwrap_or_default();
     let codec: Arc<dyn Codec> = if wants_lines {
         Arc::new(Ndjson(format))
     } else {
-        Arc::new(Sse { format, bookmarks_as_events })
+        Arc::new(Sse { format, blocks })
     };
     let now = Instant::now();
     let span = match wanted.wait {

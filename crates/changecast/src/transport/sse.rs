@@ -10,35 +10,57 @@ use futures_util::stream::unfold;
 use tokio_util::sync::CancellationToken;
 
 use super::format::Format;
-use super::frame::SourceNews;
-use crate::hub::{Codec, Control, HubError, Output, Subscription};
+use super::frame::{self, SourceNews};
+use crate::hub::{Codec, Control, Hello, HubError, Output, Subscription};
 use crate::model::{Change, EventId};
 
 pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
 
-/// Changes are unnamed, so that `onmessage` gets them; everything else has a name.
+/// What an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Blocks {
+    /// Changes are unnamed, so that `onmessage` gets them; everything else has a name, and bookmarks
+    /// are no events.
+    #[default]
+    Named,
+    /// Bookmarks as events too, for clients that ignore or misread a block with an id only.
+    BookmarksToo,
+    /// Every message is an unnamed event, and its data the object that NDJSON has: it tells the topic.
+    Enveloped,
+}
+
+/// Server-sent events.
 pub(super) struct Sse {
     /// How changes look.
     pub(super) format: Format,
-    /// Bookmarks as events too, for clients that ignore or misread a block with an id only.
-    pub(super) bookmarks_as_events: bool,
+    /// What an event is.
+    pub(super) blocks: Blocks,
 }
 
 impl Codec for Sse {
     fn name(&self) -> &'static str {
-        self.format.pick(if self.bookmarks_as_events {
-            [
+        self.format.pick(match self.blocks {
+            Blocks::Named => ["sse", "sse-data", "sse-cloudevents", "sse-debezium"],
+            Blocks::BookmarksToo => [
                 "sse-bookmarks",
                 "sse-bookmarks-data",
                 "sse-bookmarks-cloudevents",
                 "sse-bookmarks-debezium",
-            ]
-        } else {
-            ["sse", "sse-data", "sse-cloudevents", "sse-debezium"]
+            ],
+            Blocks::Enveloped => [
+                "sse-envelope",
+                "sse-envelope-data",
+                "sse-envelope-cloudevents",
+                "sse-envelope-debezium",
+            ],
         })
     }
 
     fn change(&self, id: EventId, change: &Change) -> Bytes {
+        if self.blocks == Blocks::Enveloped {
+            let line = frame::change(self.format, id, change, "\n\n");
+            return [format!("id: {id}\ndata: ").as_bytes(), &line].concat().into();
+        }
         let line = self.format.line(id, change);
         let mut block = BytesMut::with_capacity(line.len() + 64);
         block.put_slice(format!("id: {id}\ndata: ").as_bytes());
@@ -49,14 +71,13 @@ impl Codec for Sse {
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {
+        if self.blocks == Blocks::Enveloped {
+            return Some(Bytes::from(enveloped(control)));
+        }
         Some(Bytes::from(match control {
-            Control::Hello(hello) => {
-                let mut text = format!(": changecast\nretry: {}\n", hello.retry.as_millis());
-                text.push_str(&event("hello", Some(hello.position), hello));
-                text
-            }
+            Control::Hello(hello) => opening(hello) + &event("hello", Some(hello.position), hello),
             Control::Gap(gap) => event("gap", Some(gap.id), gap),
-            Control::Bookmark(id) if self.bookmarks_as_events => {
+            Control::Bookmark(id) if self.blocks == Blocks::BookmarksToo => {
                 event("bookmark", Some(*id), &serde_json::json!({}))
             }
             Control::Bookmark(id) => format!("id: {id}\n\n"),
@@ -64,6 +85,25 @@ impl Codec for Sse {
             Control::Bye(retry) => format!("retry: {}\n\n", retry.as_millis()),
         }))
     }
+}
+
+/// What comes before the first event: something at once, and how long to wait after a disconnect.
+fn opening(hello: &Hello) -> String {
+    format!(": changecast\nretry: {}\n", hello.retry.as_millis())
+}
+
+/// What is no change, as the object that NDJSON has. The id goes beside it, for a browser's own retry.
+fn enveloped(control: &Control) -> String {
+    let (opening, id) = match control {
+        Control::Bye(retry) => return format!("retry: {}\n\n", retry.as_millis()),
+        Control::Hello(hello) => (opening(hello), Some(hello.position)),
+        Control::Gap(gap) => (String::new(), Some(gap.id)),
+        Control::Bookmark(id) => (String::new(), Some(*id)),
+        Control::Source(_) => (String::new(), None),
+    };
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    let line = frame::control(control, "\n\n").unwrap_or_default();
+    format!("{opening}{id}data: {}", String::from_utf8_lossy(&line))
 }
 
 fn event<T: serde::Serialize>(name: &str, id: Option<EventId>, data: &T) -> String {

@@ -41,6 +41,7 @@ fn check_whole(start: &Start, cursor_of_last: Option<u64>, cursor: u64, resumed:
     let (hello, gap, session) = open(start, TRIMMED, cursor_of_last);
     assert_eq!(gap, None, "{start:?}");
     assert_eq!(hello.position, id(cursor), "{start:?}");
+    assert_eq!(hello.tail, id(TAIL), "{start:?}");
     assert_eq!(session.position(), id(cursor), "{start:?}");
     assert_eq!((hello.epoch, hello.resumed), (epoch(), resumed), "{start:?}");
 }
