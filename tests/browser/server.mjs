@@ -17,8 +17,9 @@ function binaryPath() {
 }
 
 export class Server {
-  static async start(t) {
+  static async start(t, ...more) {
     const server = new Server();
+    server.more = more;
     server.directory = await mkdtemp(path.join(tmpdir(), "changecast-page-"));
     t.after(async () => {
       await server.kill();
@@ -29,7 +30,7 @@ export class Server {
   }
 
   async launch(port) {
-    const args = ["--port", String(port), "--address", "127.0.0.1", "--data", path.join(this.directory, "data")];
+    const args = ["--port", String(port), "--address", "127.0.0.1", "--data", path.join(this.directory, "data"), ...this.more];
     this.process = spawn(binaryPath(), args, { cwd: this.directory, stdio: ["ignore", "pipe", "pipe"] });
     this.exited = new Promise((resolve) => this.process.once("exit", resolve).once("error", resolve));
     this.port = await bannerPort(this.process);
@@ -45,8 +46,8 @@ export class Server {
     await this.launch(this.port);
   }
 
-  async write(method, id, body) {
-    const answer = await fetch(`${this.origin}/documents/test/test/${encodeURIComponent(id)}`, {
+  async write(method, id, body, collection = "test") {
+    const answer = await fetch(`${this.origin}/documents/test/${collection}/${encodeURIComponent(id)}`, {
       method,
       headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" },
       body: body && JSON.stringify(body),
@@ -56,6 +57,12 @@ export class Server {
 
   async insert(...ids) {
     for (const id of ids) await this.write("PUT", id, { title: `document ${id}` });
+  }
+
+  async publish(topic, value) {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${this.origin}/publish/${topic}`, { method: "POST", headers, body: JSON.stringify(value) });
+    assert.ok(answer.ok, `publishing answered ${answer.status}: ${await answer.text()}`);
   }
 
   /** The last changes as the server sends them, so that a test can recompute what the page derives from them. */

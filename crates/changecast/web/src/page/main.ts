@@ -44,13 +44,16 @@ const connection = new Connection({
   },
   source: (news) => sources.hear(news),
   state: ({ name }) => {
-    if (name === "live" || name === "catching-up") void sources.load();
+    const isNowConnected = name === "live" || name === "catching-up";
+    if (isNowConnected && !isConnected) void sources.load();
     if (name === "closed") void choose.explain();
+    isConnected = isNowConnected;
   },
 });
 const flow = new Flow(list, (isPaused) => (connection.paused = isPaused));
 
 let view: View = readView(location.search);
+let isConnected = false;
 
 function onMessage(message: Message): void {
   const arrival = Date.now();

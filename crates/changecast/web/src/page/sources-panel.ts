@@ -32,12 +32,15 @@ export class SourcesPanel {
 
   draw(error?: string): void {
     const sources = this.#sources.all;
-    byId("sources").replaceChildren(...sources.map((source) => this.#item(source)));
+    const published = this.#sources.published.map(({ topic }) => topic);
+    const items = sources.map((source) => this.#item(source));
+    if (published.length > 0) items.push(this.#published(published));
+    byId("sources").replaceChildren(...items);
     say(byId("sources-note"), error ?? (sources.length === 0 ? "None is watched yet." : ""));
     const failing = sources.filter(({ state }) => state !== "live").length;
     const summary = failing > 0 ? `${failing} of ${sources.length} not live` : `${sources.length} live`;
     say(byId("sources-summary"), sources.length === 0 ? "" : summary);
-    byId("sources-panel").dataset["state"] = failing > 0 ? "waiting" : "live";
+    byId("sources-summary").className = failing > 0 ? "error" : "quiet";
   }
 
   #item(source: Source): HTMLElement {
@@ -60,10 +63,20 @@ export class SourcesPanel {
     return item;
   }
 
-  /** Those that have changes, as buttons that choose them; else what is watched. */
+  #published(topics: string[]): HTMLElement {
+    const name = element("span", "source-name", "Published");
+    const item = element("li", "source", element("span", "dot"), name, element("span", "quiet", "by programs"), this.#chips(topics));
+    item.dataset["state"] = "paused";
+    return item;
+  }
+
+  /** Those that have changes; else what is watched. */
   #topics(source: Source): HTMLElement {
     const known = this.#sources.topics.filter((topic) => topic.source === source.name).map(({ topic }) => topic);
-    const topics = known.length > 0 ? known : (source.topics ?? []);
+    return this.#chips(known.length > 0 ? known : (source.topics ?? []));
+  }
+
+  #chips(topics: string[]): HTMLElement {
     const list = element("span", "chips");
     for (const topic of topics.slice(0, TOPICS_SHOWN)) {
       const chip = button("chip", topic, () => this.#choose(topic));

@@ -31,10 +31,14 @@ export interface Topic {
   source: string;
 }
 
+/** Many new topics may come at once. */
+const NEW_TOPIC_MS = 500;
+
 export class Sources {
   #sources = new Map<string, Source>();
   /** What the stream said while an answer was under way: it is newer. */
   readonly #heard = new Map<string, Partial<Source>>();
+  #loading: ReturnType<typeof setTimeout> | undefined;
   topics: Topic[] = [];
   /** Called when any of it may be another. */
   onChange: ((error?: string) => void) | null = null;
@@ -43,12 +47,19 @@ export class Sources {
     return [...this.#sources.values()];
   }
 
+  /** Topics of no source: what programs publish. */
+  get published(): Topic[] {
+    return this.topics.filter(({ source }) => !this.#sources.has(source));
+  }
+
   /** The built-in document store, if it may be written. */
   get writableStore(): Source | undefined {
     return this.all.find(({ kind, documents }) => kind === "embedded" && documents === "write");
   }
 
   async load(): Promise<void> {
+    clearTimeout(this.#loading);
+    this.#loading = undefined;
     this.#heard.clear();
     try {
       const [sources, topics] = await Promise.all([answerOf("/sources"), answerOf("/topics")]);
@@ -68,15 +79,13 @@ export class Sources {
     this.onChange?.();
   }
 
-  /** Notes that a change of that topic came, whose time the next answer will tell better. */
+  /** Notes that a change of that topic came. */
   note(topic: string, time: number): void {
     const known = this.topics.find((known) => known.topic === topic);
-    if (!known) {
-      // The source's name ends at the first dot.
-      this.topics.push({ topic, source: topic.split(".")[0] ?? topic });
-    }
-    const source = this.#sources.get(known?.source ?? topic.split(".")[0] ?? "");
+    const source = known && this.#sources.get(known.source);
     if (source) source.last_change = new Date(time).toISOString();
+    // A new one: only the server knows whose it is.
+    else if (!known) this.#loading ??= setTimeout(() => void this.load(), NEW_TOPIC_MS);
   }
 }
 
