@@ -23,16 +23,21 @@ export function persist(task: (signal: AbortSignal) => Promise<void>, tell: (sta
   let failureCount = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let attempt: AbortController | undefined;
+  let isStopped = false;
 
   const begin = async () => {
+    if (isStopped) return;
     clearTimeout(timer);
     timer = undefined;
     const mine = (attempt = new AbortController());
     const begunAt = Date.now();
     tell({ name: "connecting" });
     try {
+      // Whoever was told may have stopped it.
+      mine.signal.throwIfAborted();
       await task(mine.signal);
-      attempt = undefined;
+      if (attempt === mine) attempt = undefined;
+      failureCount = 0;
     } catch (error) {
       // Stopped: nobody waits for it any more.
       if (attempt !== mine) return;
@@ -52,13 +57,15 @@ export function persist(task: (signal: AbortSignal) => Promise<void>, tell: (sta
     tell({ name: "waiting", retryAt: Date.now() + pause, error: message });
   };
 
-  begin();
+  // Not before whoever started it can stop it.
+  Promise.resolve().then(begin);
   return {
     drop: () => attempt?.abort(new Error("dropped")),
     retry: () => {
       if (timer) begin();
     },
     stop: () => {
+      isStopped = true;
       clearTimeout(timer);
       timer = undefined;
       const last = attempt;

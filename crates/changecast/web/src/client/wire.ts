@@ -4,6 +4,7 @@
 /** No word for so long: the connection is dead, since the server says something every 15 seconds. */
 const SILENCE_MAX_MS = 45_000;
 const LOOK_EVERY_MS = 5_000;
+const LINES = "application/x-ndjson";
 
 /** An answer that is none of those that are wanted. */
 export class Refusal extends Error {
@@ -21,7 +22,9 @@ export class Refusal extends Error {
 
 /** The answer to a GET. Throws a refusal, in the server's words, if it is none of success. */
 export async function ask(url: URL, signal: AbortSignal, accept = "application/json"): Promise<Response> {
-  const answer = await fetch(url, { headers: { accept }, signal });
+  const answer = await fetch(url, { headers: { accept }, signal }).catch(() => {
+    throw signal.reason ?? new Error("the server cannot be reached, or does not let this page in");
+  });
   if (answer.ok) return answer;
   const text = await answer.text();
   let words;
@@ -30,12 +33,12 @@ export async function ask(url: URL, signal: AbortSignal, accept = "application/j
   } catch {
     // Not the server's own words: a proxy's page, which tells a reader less than its number.
   }
-  throw new Refusal(answer.status, words ?? `${answer.status} ${answer.statusText}`, answer.headers.get("retry-after"));
+  throw new Refusal(answer.status, words ?? `answered ${answer.status}`, answer.headers.get("retry-after"));
 }
 
 /** Hands on one line after the other until the answer ends. */
 export async function readLines(url: URL, receive: (line: string) => void, signal: AbortSignal): Promise<void> {
-  const { body } = await ask(url, signal, "application/x-ndjson");
+  const { body } = await ask(url, signal, LINES);
   const reader = body!.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
   let rest = "";
   for (;;) {
@@ -73,10 +76,10 @@ export function stream(url: URL, receive: (line: string) => void, signal: AbortS
       if (!isGreeted) await refuse(url, signal).catch(end);
       end(new Error("the connection was lost"));
     };
+    const close = open(url, hear, lose, end, signal);
     const watch = setInterval(() => {
       if (Date.now() - heardAt > SILENCE_MAX_MS) end(new Error("the server is silent"));
     }, LOOK_EVERY_MS);
-    const close = open(url, hear, lose, end, signal);
     signal.addEventListener("abort", () => end(signal.reason));
   });
 }
@@ -92,7 +95,11 @@ function open(
   if (url.protocol[0] === "w") {
     const socket = new WebSocket(url, "changecast.v1+json");
     socket.onmessage = (event) => hear(event.data);
-    socket.onclose = lose;
+    socket.onclose = ({ code, reason }) => {
+      // We are at fault, and would be again.
+      if ([1002, 1007, 1009].includes(code)) end(Object.assign(new Error(reason), { isFinal: true }));
+      else lose();
+    };
     return () => {
       socket.onmessage = socket.onclose = null;
       socket.close();
@@ -104,7 +111,7 @@ function open(
     // Its own retry gives up for ever on an answer other than 200, and tells nobody when it will try again.
     source.onerror = lose;
     return () => {
-      source.onerror = null;
+      source.onmessage = source.onerror = null;
       source.close();
     };
   }
@@ -114,7 +121,8 @@ function open(
 
 /** Throws what refuses this request, if anything does. */
 async function refuse(url: URL, signal: AbortSignal): Promise<void> {
-  await readLines(past(url), () => {}, signal);
+  const { body } = await ask(past(url), signal, LINES);
+  await body?.cancel();
 }
 
 /** The address of what is there already, as an answer that ends. */
