@@ -1,0 +1,353 @@
+// The list of changes, newest first: it takes whatever comes, keeps the last of it, and shows what is in sight.
+//
+// - Nothing moves under a reader: who has scrolled away, selected or touched a card holds the list, and what comes meanwhile
+//   waits. `stickToTop` lets go.
+// - What waits is bounded as the list is. Where it overflows the whole list has been overtaken, so no hole comes about.
+// - A frame costs what is in sight, not what is in the list.
+
+import { Announcer } from "./announcer.ts";
+import { Bar } from "./bar.ts";
+import { Cards } from "./cards.ts";
+import { showBody } from "./card.ts";
+import { copyText } from "./clipboard.ts";
+import { startOf } from "./dom.ts";
+import { Frames } from "./frames.ts";
+import { History, type Entry } from "./history.ts";
+import type { Item } from "./item.ts";
+import { gapTitle, keyText, wordOf } from "./look.ts";
+import { CopyMenu } from "./menu.ts";
+import { Sampler } from "./sampler.ts";
+import { COPY_KINDS, snippet, type CopyKind } from "./snippets.ts";
+import { adoptListStyle } from "./style.ts";
+import { counted } from "./text.ts";
+import { Clock } from "./time.ts";
+import { clickTree, pressInTree } from "./tree.ts";
+import { Viewport } from "./viewport.ts";
+
+export type { CopyKind, Item };
+
+export interface ListOptions {
+  /** How many cards are kept. */
+  max?: number;
+  /** The server's origin, for the lines that are copied; the page's own unless given. */
+  origin?: string;
+}
+
+const MAX = 10_000;
+/** All changes of a list together, in characters on the wire; parsed, they take a few times as much. */
+const WEIGHT_MAX = 48 * 1024 * 1024;
+/** Items are looked through at least each so many, also while no frame comes. */
+const ARRIVED_MAX = 1_000;
+/** More at once are not seen to arrive one by one. */
+const ARRIVALS_MAX = 3;
+/** Scrolled by less, the list still counts as at its top. */
+const TOP_PX = 8;
+
+export class ChangeList {
+  /** Called after any of the numbers moved, at most once a frame. */
+  onCount: (() => void) | null = null;
+
+  private readonly max: number;
+  private readonly origin: string;
+  private readonly history: History;
+  private readonly waitingHistory: History;
+  private readonly sampler: Sampler;
+  private readonly viewport: Viewport;
+  private readonly cards: Cards;
+  private readonly clock = new Clock();
+  private readonly announcer = new Announcer();
+  private readonly bar: Bar;
+  private readonly menu: CopyMenu;
+  private readonly frames: Frames;
+  private readonly listeners = new AbortController();
+
+  private arrived: Item[] = [];
+  private receivedCount = 0;
+  private waitingCount = 0;
+  private announcedCount = 0;
+  private hasOverflowed = false;
+  private isStopped = false;
+  private isHeld = false;
+  private wasAway = false;
+  private selected: Entry | undefined;
+
+  constructor(private readonly container: HTMLElement, options: ListOptions = {}) {
+    this.max = Math.max(1, options.max ?? MAX);
+    this.origin = options.origin ?? location.origin;
+    this.history = new History(this.max, WEIGHT_MAX);
+    this.waitingHistory = new History(this.max, WEIGHT_MAX);
+    this.sampler = new Sampler(this.max);
+    this.frames = new Frames(() => this.frame());
+    this.viewport = new Viewport(container, () => this.scrolled());
+    this.bar = new Bar(() => (this.stickToTop = true));
+    this.menu = new CopyMenu((card, kind) => void this.copyEntry(this.cards.entry(card), kind));
+    this.cards = new Cards(container, this.viewport, this.history.entries, this.clock, () => this.frames.ask());
+    this.prepare();
+  }
+
+  private prepare(): void {
+    const { container } = this;
+    adoptListStyle(container);
+    container.classList.add("cc-list");
+    container.tabIndex = -1;
+    container.setAttribute("role", "log");
+    if (!container.hasAttribute("aria-label")) container.setAttribute("aria-label", "Changes, newest first");
+    // Cards come and go as the list scrolls; what is new is told by the announcer.
+    container.setAttribute("aria-live", "off");
+    this.bar.element.append(this.announcer.element);
+    container.append(this.bar.element, this.bar.sampling);
+    const { signal } = this.listeners;
+    container.addEventListener("click", (event) => this.click(event), { signal });
+    container.addEventListener("keydown", (event) => this.press(event), { signal });
+    container.addEventListener("pointerdown", (event) => this.touch(event), { signal });
+    container.addEventListener("focusin", (event) => this.touch(event), { signal });
+    container.addEventListener("focusout", (event) => this.leave(event), { signal });
+    document.addEventListener("pointerdown", (event) => this.touchElsewhere(event), { signal });
+  }
+
+  /** Takes the list out of the page. */
+  close(): void {
+    this.listeners.abort();
+    this.menu.close();
+    this.viewport.forget();
+    this.cards.clear();
+    this.container.replaceChildren();
+  }
+
+  /* ---------- What comes ---------- */
+
+  add(item: Item): void {
+    if (item.kind === "change") this.receivedCount += 1;
+    this.arrived.push(item);
+    if (this.arrived.length >= ARRIVED_MAX) this.settle();
+    this.frames.ask();
+  }
+
+  /** All changes that came. */
+  get received(): number {
+    return this.receivedCount;
+  }
+
+  /** How many cards the list has now. */
+  get shown(): number {
+    return this.history.entries.length;
+  }
+
+  /** How many changes were left out, since more came than can be shown. */
+  get sampledOut(): number {
+    return this.sampler.sampledOut;
+  }
+
+  /** How many came since the list was paused or held. */
+  get waiting(): number {
+    return this.waitingCount;
+  }
+
+  private settle(): void {
+    const items = this.arrived;
+    this.arrived = [];
+    if (items.length === 0) return;
+    this.waitingCount += items.length;
+    const entries = this.sampler.take(items, performance.now());
+    if (this.sampler.share > 1) this.bar.showSampling(this.sampler.share);
+    if (this.waitingHistory.push(entries) > 0) this.hasOverflowed = true;
+    if (!this.isStopped && !this.isHeld) this.join();
+  }
+
+  /** What waited becomes part of the list. */
+  private join(): void {
+    if (this.hasOverflowed) this.history.clear();
+    this.hasOverflowed = false;
+    this.history.push(this.waitingHistory.take());
+    this.waitingCount = 0;
+  }
+
+  private frame(): void {
+    this.viewport.find();
+    const waited = this.waitingCount + this.arrived.length;
+    this.settle();
+    if (!this.isStopped && !this.isHeld && this.waitingCount > 0) this.join();
+    const joined = this.isStopped || this.isHeld ? 0 : waited;
+    this.cards.render(this.isHeld || this.isStopped, joined <= ARRIVALS_MAX ? joined : 0);
+    this.showSelected();
+    if (joined > ARRIVALS_MAX) this.frames.calm();
+    this.bar.showNewer(this.isHeld && !this.isStopped ? this.waitingCount : 0);
+    if (waited > 0) this.announce();
+    this.onCount?.();
+  }
+
+  private announce(): void {
+    this.announcer.later(() => {
+      const last = (this.waitingHistory.entries.at(-1) ?? this.history.entries.at(-1))?.item;
+      const fresh = this.receivedCount - this.announcedCount;
+      this.announcedCount = this.receivedCount;
+      if (!last) return "";
+      if (last.kind === "gap") return gapTitle(last.gap);
+      const sampled = this.sampler.share > 1 ? ", of which only some are shown" : "";
+      return `${counted(fresh, "new change")}${sampled}. The last: ${wordOf(last)} ${last.topic} ${keyText(last.change.documentKey)}`;
+    });
+  }
+
+  /* ---------- Pause, clear, hold ---------- */
+
+  pause(): void {
+    this.isStopped = true;
+    this.frames.ask();
+  }
+
+  resume(): void {
+    this.isStopped = false;
+    this.frames.ask();
+  }
+
+  get isPaused(): boolean {
+    return this.isStopped;
+  }
+
+  /** Forgets all changes, and how many there were. */
+  clear(): void {
+    this.arrived = [];
+    this.history.clear();
+    this.waitingHistory.clear();
+    this.hasOverflowed = false;
+    this.receivedCount = this.announcedCount = this.waitingCount = this.sampler.sampledOut = 0;
+    this.selected = undefined;
+    this.isHeld = this.wasAway = false;
+    this.menu.close();
+    this.frames.ask();
+  }
+
+  /** Whether new changes move the list: not while somebody reads further down, or has touched a card. */
+  get stickToTop(): boolean {
+    return !this.isHeld;
+  }
+
+  set stickToTop(sticks: boolean) {
+    this.isHeld = !sticks;
+    this.wasAway = false;
+    if (sticks) {
+      this.selected = undefined;
+      this.menu.close();
+      this.viewport.find();
+      if (this.cards.offset > 0) this.scrollTo(-this.viewport.inset);
+    }
+    this.frames.run();
+  }
+
+  private scrolled(): void {
+    const isAway = this.cards.offset > TOP_PX;
+    if (isAway) this.isHeld = true;
+    else if (this.wasAway && this.selected === undefined) this.isHeld = false;
+    this.wasAway = isAway;
+    this.frames.ask();
+  }
+
+  /** Whoever touches a card wants it to stay. */
+  private touch(event: Event): void {
+    if (startOf(event)?.closest(".card")) this.hold();
+  }
+
+  /** The keyboard has left the list. */
+  private leave(event: FocusEvent): void {
+    const next = event.relatedTarget;
+    if (next instanceof Node && !this.container.contains(next) && this.selected === undefined) this.letGo();
+  }
+
+  private touchElsewhere(event: Event): void {
+    if (event.composedPath().includes(this.container)) return;
+    this.selected = undefined;
+    this.letGo();
+  }
+
+  /** Whoever reads further down still holds the list. */
+  private letGo(): void {
+    if (!this.isHeld || this.wasAway) return;
+    this.isHeld = false;
+    this.frames.ask();
+  }
+
+  private hold(): void {
+    if (this.isHeld) return;
+    this.settle();
+    this.isHeld = true;
+  }
+
+  private scrollTo(offset: number): void {
+    this.viewport.scrollBy(offset - this.cards.offset);
+  }
+
+  /* ---------- One card ---------- */
+
+  /** Moves the selection; from none, both ways, to the newest. */
+  select(step: 1 | -1 | "first" | "last"): void {
+    if (step === "first" && !this.isStopped) this.join();
+    this.hold();
+    const { entries } = this.history;
+    const at = this.selected ? entries.indexOf(this.selected) : -1;
+    const index = step === "first" || (at < 0 && step !== "last") ? entries.length - 1 : step === "last" ? 0 : at - step;
+    const entry = entries[Math.min(Math.max(index, 0), entries.length - 1)];
+    if (!entry) return;
+    this.selected = entry;
+    if (!this.cards.card(entry)) this.scrollTo(this.cards.offsetOf(entry) - this.viewport.inset);
+    this.frames.run();
+    const card = this.cards.card(entry);
+    card?.focus({ preventScroll: true });
+    card?.scrollIntoView({ block: "nearest", behavior: "instant" });
+  }
+
+  private showSelected(): void {
+    const card = this.selected && this.cards.card(this.selected);
+    const shown = this.container.querySelector(".card.selected");
+    if (shown === card) return;
+    shown?.classList.remove("selected");
+    card?.classList.add("selected");
+  }
+
+  /** Folds or unfolds the selected card, or else the newest. */
+  toggle(): void {
+    this.hold();
+    this.toggleEntry(this.selected ?? this.history.entries.at(-1));
+  }
+
+  private toggleEntry(entry: Entry | undefined): void {
+    const card = entry && this.cards.card(entry);
+    if (!card || !entry.view) return;
+    entry.view.isFolded = !entry.view.isFolded;
+    showBody(card, entry);
+    this.frames.ask();
+  }
+
+  /** Copies the selected card, or else the newest. */
+  async copy(what: CopyKind): Promise<void> {
+    await this.copyEntry(this.selected ?? this.history.entries.at(-1), what);
+  }
+
+  private async copyEntry(entry: Entry | undefined, kind: CopyKind): Promise<void> {
+    if (!entry) return;
+    const isCopied = await copyText(snippet(entry.item, kind, this.origin), this.bar.element);
+    const { label } = COPY_KINDS.find((other) => other.kind === kind)!;
+    const words = isCopied ? `Copied: ${label}` : "The browser does not let this page copy.";
+    this.bar.say(words);
+    this.announcer.now(words);
+  }
+
+  private click(event: MouseEvent): void {
+    const start = startOf(event);
+    const card = start?.closest(".card");
+    if (!start || !card) return;
+    const menuButton = start.closest<HTMLElement>(".menu-button");
+    if (menuButton) this.menu.toggle(menuButton);
+    else if (start.closest(".fold")) this.toggleEntry(this.cards.entry(card));
+    else if (clickTree(start)) this.frames.ask();
+  }
+
+  private press(event: KeyboardEvent): void {
+    const start = startOf(event);
+    if (!start || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && this.isHeld) this.stickToTop = true;
+    else if (!pressInTree(start, event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.frames.ask();
+  }
+}

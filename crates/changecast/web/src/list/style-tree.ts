@@ -1,0 +1,64 @@
+// Documents and what changed in them.
+
+export const TREE_CSS = `
+.cc-list .tree, .cc-list .diff { font: 13px/20px var(--_mono); min-width: 0; }
+.cc-list .tree > .node > .row { padding-left: 16px; }
+.cc-list .group { padding-left: 16px; border-left: 1px solid var(--_line); margin-left: 8px; }
+.cc-list .group > .node > .row { padding-left: 8px; }
+.cc-list .row { position: relative; overflow-wrap: anywhere; border-radius: 4px; }
+.cc-list .node { border-radius: 4px; }
+.cc-list .node:focus { outline: none; }
+.cc-list .node:focus-visible > .row, .cc-list .more:focus-visible { outline: 2px solid var(--_accent); outline-offset: -1px; }
+.cc-list .folds > .row { cursor: pointer; }
+.cc-list .folds > .row:hover, .cc-list .more:hover { background: color-mix(in srgb, var(--_text) 6%, transparent); }
+.cc-list .twist {
+  position: absolute; left: 0; top: 0; width: 16px; height: 20px; display: inline-flex; align-items: center; justify-content: center;
+  color: var(--_quiet); font-size: 11px;
+}
+.cc-list .group > .node > .row > .twist { left: -8px; }
+.cc-list .folds[aria-expanded="true"] > .row > .twist .icon { transform: rotate(90deg); }
+.cc-list .folds[aria-expanded="true"] > .row > .preview { display: none; }
+.cc-list .folds[aria-expanded="false"] > .row > .preview + .count:not(:empty) { margin-left: 8px; }
+.cc-list .name, .cc-list .value, .cc-list .preview { unicode-bidi: isolate; }
+.cc-list .name { color: var(--_text); }
+.cc-list .colon, .cc-list .preview, .cc-list .arrow { color: var(--_quiet); }
+.cc-list .count, .cc-list .type {
+  color: var(--_quiet); font: 11px/1 var(--_sans); white-space: nowrap;
+}
+.cc-list .type { margin-right: 6px; }
+.cc-list .value { white-space: pre-wrap; }
+.cc-list .more { padding-left: 8px; color: var(--_quiet); cursor: pointer; }
+.cc-list .tree > .more { padding-left: 16px; }
+.cc-list .longer { margin-left: 6px; color: var(--_quiet); font: 12px/1 var(--_sans); cursor: pointer; text-decoration: underline; text-underline-offset: 2px; }
+.cc-list .more:hover, .cc-list .longer:hover { color: var(--_text); }
+
+.cc-list .is-string { color: var(--_accent); }
+.cc-list .is-number, .cc-list .is-decimal { color: var(--_violet); }
+.cc-list .is-boolean, .cc-list .is-key { color: var(--_blue); }
+.cc-list .is-null { color: var(--_quiet); font-style: italic; }
+.cc-list .is-objectid { color: var(--_amber); }
+.cc-list .is-date { color: var(--_green); }
+.cc-list .is-binary, .cc-list .is-code { color: var(--_slate); }
+.cc-list .is-regex { color: var(--_red); }
+
+.cc-list .whole, .cc-list .unchanged { color: var(--_quiet); }
+.cc-list .whole > .node > .row > .name, .cc-list .unchanged > .node > .row > .name { color: var(--_quiet); font-family: var(--_sans); font-size: 12px; }
+.cc-list .whole > .node > .row > :is(.preview, .count, .colon), .cc-list .unchanged > .node > .row > :is(.preview, .count, .colon) { display: none; }
+.cc-list .touched > .row { background: color-mix(in srgb, var(--_blue) 13%, transparent); }
+
+.cc-list .delta { display: flex; align-items: flex-start; border-radius: 4px; }
+.cc-list .delta + .delta { margin-top: 2px; }
+.cc-list .sign { flex: none; width: 16px; text-align: center; font-weight: 700; color: var(--_blue); }
+.cc-list .delta-added > .sign { color: var(--_green); }
+.cc-list .delta-removed > .sign, .cc-list .delta-truncated > .sign { color: var(--_red); }
+.cc-list .delta-content { flex: 1; min-width: 0; display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 12px; overflow-wrap: anywhere; }
+.cc-list .delta-content > .name { font-weight: 600; min-width: min(9em, 40%); }
+.cc-list .sides { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 8px; min-width: 0; }
+.cc-list .side { min-width: 0; max-width: 100%; padding: 0 5px; border-radius: 4px; }
+.cc-list .before { background: color-mix(in srgb, var(--_red) 11%, transparent); }
+.cc-list .before > .value { text-decoration: line-through; text-decoration-color: color-mix(in srgb, var(--_red) 70%, transparent); }
+.cc-list .after { background: color-mix(in srgb, var(--_green) 12%, transparent); }
+.cc-list .stacked { flex-direction: column; align-items: stretch; flex: 1 1 100%; gap: 2px; }
+.cc-list .stacked > .arrow { display: none; }
+.cc-list .difference { font: 12px/1 var(--_sans); }
+`;
