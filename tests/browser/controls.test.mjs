@@ -34,17 +34,26 @@ describe("flow", () => {
     page.assertClean();
   });
 
-  test("sticking to the top is a choice", TEST_LIMIT, async (t) => {
+  test("sticking to the top is a choice: without it, what comes waits", TEST_LIMIT, async (t) => {
     const server = await Server.start(t);
     const page = await openLivePage(t, server);
+    await server.insert("1");
+    await keysBecome(page, ["1"]);
     const stick = page.locator("#stick");
-    assert.equal(await stick.getAttribute("aria-pressed"), "true");
+    const stickIs = (pressed) => page.locator(`#stick[aria-pressed="${pressed}"]`).waitFor();
+    await stickIs(true);
     await stick.click();
-    assert.equal(await stick.getAttribute("aria-pressed"), "false");
+    await stickIs(false);
+    await server.insert("2");
+    await page.locator("#received", { hasText: /\b2 received$/ }).waitFor();
+    // A press elsewhere changes nothing.
+    await page.locator("h1").click();
+    assert.deepEqual(await shownKeys(page), ["1"]);
+    await stickIs(false);
     await stick.click();
-    assert.equal(await stick.getAttribute("aria-pressed"), "true");
-    await server.insert("a");
-    await keysBecome(page, ["a"]);
+    await stickIs(true);
+    await keysBecome(page, ["1", "2"]);
+    page.assertClean();
   });
 
   test("throughput is drawn, sharp, and told in words; lag is told", TEST_LIMIT, async (t) => {
@@ -78,9 +87,12 @@ describe("the connection", () => {
     const page = await openLivePage(t, server, OUTAGE);
     await server.insert("1");
     await keysBecome(page, ["1"]);
-    await page.locator("#connection-menu summary").click();
+    const menu = page.locator("#connection-menu");
+    await menu.locator("summary").click();
     await page.locator("#drop").click();
     await connectionIs(page, "waiting");
+    await page.keyboard.press("Escape");
+    assert.equal(await menu.getAttribute("open"), null);
     assert.match(await page.locator("#countdown").textContent(), /in \d+ s/);
     await server.insert("2", "3");
     await page.locator("#reconnect").click();
@@ -236,7 +248,7 @@ describe("the keyboard", () => {
     await press("a");
     assert.equal(await page.locator("#stick").getAttribute("aria-pressed"), "false");
     await press("2");
-    assert.ok(await page.getByLabel("10 min").isChecked());
+    assert.ok(await page.getByRole("radio", { name: "10 min" }).isChecked());
     await press("e");
     await page.locator("#editor[open]").waitFor();
     await press("Escape");

@@ -223,12 +223,12 @@ describe("faults", () => {
       topic: "shop.orders",
       change: { _id: { _data: `8265${seq}` }, operationType: "insert", ns: { db: "shop", coll: "orders" }, documentKey: { _id: `k${seq}` } },
     });
-    const hello = helloEvent("abcdefgh-0");
+    const hello = (seq) => helloEvent(`abcdefgh-${seq}`);
     const gap = event("abcdefgh-2", {
       type: "gap", id: "abcdefgh-2", scope: "source", source: "shop",
       reason: "the oplog no longer reaches back to <b>the last position</b>", action: "refetch",
     });
-    const bodies = [hello + change(1) + change(1) + gap, hello + change(1) + gap + change(3)];
+    const bodies = [hello(0) + change(1) + change(1) + gap, hello(2) + change(1) + gap + change(3)];
     const prepare = (page) => page.route("**/events*", (route) => (bodies.length > 0
       ? route.fulfill({ contentType: "text/event-stream", body: bodies.shift() })
       : route.continue()));

@@ -6,6 +6,8 @@ import { byId, count, say } from "./dom.ts";
 export class Flow {
   readonly #list: ChangeList;
   readonly #onPause: (isPaused: boolean) => void;
+  /** The reader has chosen that new changes wait. */
+  #isLoose = false;
 
   constructor(list: ChangeList, onPause: (isPaused: boolean) => void) {
     this.#list = list;
@@ -14,6 +16,10 @@ export class Flow {
     byId("pause").addEventListener("click", () => this.togglePause());
     byId("clear").addEventListener("click", () => this.clear());
     byId("stick").addEventListener("click", () => this.toggleStick());
+    // By a press beside it the list takes its reader to be done: not who has chosen otherwise.
+    document.addEventListener("pointerdown", () => {
+      if (this.#isLoose) list.stickToTop = false;
+    });
     this.draw();
   }
 
@@ -25,7 +31,9 @@ export class Flow {
   }
 
   toggleStick(): void {
-    this.#list.stickToTop = !this.#list.stickToTop;
+    // Whoever scrolls or reads lets go without a choice.
+    this.#isLoose = !this.#isLoose && this.#list.stickToTop;
+    this.#list.stickToTop = !this.#isLoose;
     this.draw();
   }
 
@@ -36,6 +44,7 @@ export class Flow {
 
   draw(): void {
     const list = this.#list;
+    if (list.stickToTop) this.#isLoose = false;
     byId("welcome").hidden = list.received > 0 || list.shown > 0;
     const sampled = list.sampledOut > 0 ? ` · ${count(list.sampledOut)} passed too fast to show` : "";
     const shown = `${count(list.shown)} shown, newest first${sampled} · ${count(list.received)} received`;

@@ -34,7 +34,11 @@ export class Keys {
   #onKey(event: KeyboardEvent): void {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target instanceof Element ? event.target : document.body;
-    if (event.key === "Escape" && target.matches(TYPING)) return (target as HTMLElement).blur();
+    if (event.key === "Escape" && target.matches(TYPING) && !target.closest("dialog")) {
+      // Else a box for searching would be emptied.
+      event.preventDefault();
+      return (target as HTMLElement).blur();
+    }
     if (!this.#switch.checked || target.closest(`${TYPING}, dialog[open]`)) return;
     if ((event.key === " " || event.key === "Enter") && target.closest(PRESSING)) return;
     const shortcut = this.#shortcuts.find(({ keys }) => keys.includes(event.key));
@@ -49,6 +53,19 @@ export class Keys {
       return element("div", "", element("dt", "", ...names), element("dd", "", label));
     }));
   }
+}
+
+/** Has a menu go when the reader turns to something else. */
+export function enableMenu(menu: HTMLDetailsElement): void {
+  document.addEventListener("pointerdown", (event) => {
+    if (!event.composedPath().includes(menu)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    event.preventDefault();
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  });
 }
 
 /** Has every button that names a dialog close it, as a press beside it does. */

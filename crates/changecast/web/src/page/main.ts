@@ -10,7 +10,7 @@ import { byId } from "./dom.ts";
 import { Editor } from "./editor.ts";
 import { Fields } from "./fields.ts";
 import { Flow } from "./flow.ts";
-import { enableDialogs, Keys } from "./keys.ts";
+import { enableDialogs, enableMenu, Keys } from "./keys.ts";
 import { Lag } from "./lag.ts";
 import { Lost } from "./lost.ts";
 import { Sources } from "./sources.ts";
@@ -158,6 +158,7 @@ function focusOn(id: string): void {
 
 enableCopyButtons();
 enableDialogs();
+enableMenu(byId<HTMLDetailsElement>("connection-menu"));
 byId("curl-events").textContent = `curl -N ${location.origin}/events`;
 // On a small screen the list comes first: what is chosen and watched is told in a line each.
 if (matchMedia("(max-width: 60rem)").matches) {

@@ -35,7 +35,7 @@ export class SourcesPanel {
     const published = this.#sources.published.map(({ topic }) => topic);
     const items = sources.map((source) => this.#item(source));
     if (published.length > 0) items.push(this.#published(published));
-    byId("sources").replaceChildren(...items);
+    replaceKeepingFocus(byId("sources"), items);
     say(byId("sources-note"), error ?? (sources.length === 0 ? "None is watched yet." : ""));
     const failing = sources.filter(({ state }) => state !== "live").length;
     const summary = failing > 0 ? `${failing} of ${sources.length} not live` : `${sources.length} live`;
@@ -114,6 +114,14 @@ export class SourcesPanel {
       if (age) say(age, ageOf(source));
     }
   }
+}
+
+/** Whoever is in the midst of the list with the keyboard stays where they are. */
+function replaceKeepingFocus(list: HTMLElement, items: HTMLElement[]): void {
+  const stops = () => [...list.querySelectorAll<HTMLElement>("button, summary")];
+  const at = stops().findIndex((stop) => stop === document.activeElement);
+  list.replaceChildren(...items);
+  stops()[at]?.focus({ preventScroll: true });
 }
 
 function ageOf(source: Source): string {
