@@ -42,6 +42,11 @@ export async function openPage(t, server, { expectedErrors, prepare, query = "",
   await page.exposeBinding("reportViolation", (_, violation) => faults.push(`policy violation: ${violation}`));
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => reportViolation(`${event.violatedDirective} ${event.blockedURI}`));
+    // Some states are over before a test can look.
+    globalThis.connectionStates = [];
+    const attributes = { attributes: true, attributeFilter: ["data-state"] };
+    const note = ([{ target }]) => connectionStates.push(target.dataset.state);
+    addEventListener("DOMContentLoaded", () => new MutationObserver(note).observe(document.getElementById("connection"), attributes));
   });
   page.setDefaultTimeout(WAIT_MS);
   await prepare?.(page);
@@ -57,6 +62,9 @@ export async function openLivePage(t, server, options) {
 }
 
 export const connectionIs = (page, state) => page.locator(`#connection[data-state="${state}"]`).waitFor();
+
+/** That it is now, or has been since the page was opened. */
+export const connectionWas = (page, state) => page.waitForFunction((wanted) => connectionStates.includes(wanted), state, { polling: 50 });
 
 /** Keys of the shown changes, oldest first. */
 export const shownKeys = async (page) => (await page.locator("#changes .card .key").allTextContents()).reverse();

@@ -3,6 +3,7 @@
 import type { Follower, Gap, Message, SourceNews, State } from "../client/api/changecast.d.ts";
 import { follow } from "../client/changecast.ts";
 import { byId, count, say } from "./dom.ts";
+import { span } from "./times.ts";
 import { following, type View } from "./view.ts";
 
 export interface Listener {
@@ -20,6 +21,8 @@ export class Connection {
   #state: State = { name: "connecting" };
   #timer: ReturnType<typeof setInterval> | undefined;
   #isPaused = false;
+  /** When the reader dropped it, and where it was, until it is back. */
+  #dropped: { at: number; position: string } | undefined;
 
   constructor(listener: Listener) {
     this.#listener = listener;
@@ -59,6 +62,9 @@ export class Connection {
   }
 
   drop(): void {
+    const position = this.position;
+    if (position) this.#dropped = { at: performance.now(), position };
+    say(byId("drop-note"), "");
     this.#follower?.drop();
   }
 
@@ -70,6 +76,11 @@ export class Connection {
 
   #onState(state: State): void {
     this.#show(state);
+    if (this.#dropped && (state.name === "live" || state.name === "catching-up")) {
+      const { at, position } = this.#dropped;
+      say(byId("drop-note"), `Resumed after ${span(performance.now() - at)}, from ${position} on.`);
+      this.#dropped = undefined;
+    }
     this.#listener.state(state);
   }
 
@@ -89,7 +100,6 @@ export class Connection {
     say(byId("connection-word"), word);
     say(byId("countdown"), more);
     byId("reconnect").hidden = name !== "waiting" && name !== "failed";
-    byId<HTMLButtonElement>("drop").disabled = name !== "live" && name !== "catching-up" && name !== "paused";
   }
 
   #showPosition(): void {

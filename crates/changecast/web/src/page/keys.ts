@@ -60,8 +60,8 @@ export function enableMenu(menu: HTMLDetailsElement): void {
   document.addEventListener("pointerdown", (event) => {
     if (!event.composedPath().includes(menu)) menu.open = false;
   });
-  menu.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !menu.open) return;
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open || event.defaultPrevented) return;
     event.preventDefault();
     menu.open = false;
     menu.querySelector("summary")?.focus();

@@ -40,6 +40,8 @@ export class Sources {
   readonly #heard = new Map<string, Partial<Source>>();
   #loading: ReturnType<typeof setTimeout> | undefined;
   topics: Topic[] = [];
+  /** The source of each topic: asked at every change. */
+  #owners = new Map<string, string>();
   /** Called when any of it may be another. */
   onChange: ((error?: string) => void) | null = null;
 
@@ -66,6 +68,7 @@ export class Sources {
       const listed: Source[] = sources.sources;
       this.#sources = new Map(listed.map((source) => [source.name, { ...source, ...this.#heard.get(source.name) }]));
       this.topics = topics.topics;
+      this.#owners = new Map(this.topics.map(({ topic, source }) => [topic, source]));
       this.onChange?.();
     } catch (error) {
       this.onChange?.(`The sources could not be loaded: ${error instanceof Error ? error.message : error}.`);
@@ -81,11 +84,11 @@ export class Sources {
 
   /** Notes that a change of that topic came. */
   note(topic: string, time: number): void {
-    const known = this.topics.find((known) => known.topic === topic);
-    const source = known && this.#sources.get(known.source);
+    const owner = this.#owners.get(topic);
+    const source = owner && this.#sources.get(owner);
     if (source) source.last_change = new Date(time).toISOString();
     // A new one: only the server knows whose it is.
-    else if (!known) this.#loading ??= setTimeout(() => void this.load(), NEW_TOPIC_MS);
+    else if (!owner) this.#loading ??= setTimeout(() => void this.load(), NEW_TOPIC_MS);
   }
 }
 
