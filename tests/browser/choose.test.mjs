@@ -196,6 +196,10 @@ describe("choosing", () => {
     const page = await openPage(t, server, { query: "?match=%7B%22status%22%3A1%7D", expectedErrors: /400|ERR_|EventSource/ });
     await page.locator('#connection[data-state="failed"]').waitFor();
     await page.locator("#match-error", { hasText: "fullDocument.status" }).waitFor();
+    await page.locator("#welcome", { hasText: "The server does not take this" }).waitFor();
+    await page.locator('.source[data-state="live"]').waitFor();
+    await page.locator("#reconnect").click();
+    await page.locator('#connection[data-state="failed"]').waitFor();
     await page.locator("#match").fill("");
     await page.locator('#choose button[type="submit"]').click();
     await keysBecome(page, ["a"]);

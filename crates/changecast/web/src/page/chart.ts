@@ -1,6 +1,6 @@
 // The throughput, drawn: one line per operation, as sharp as the screen, and the same in words.
 
-import { byId, element, say } from "./dom.ts";
+import { byId, count, element, say } from "./dom.ts";
 import { LINES, type Line, type Throughput } from "./throughput.ts";
 
 const COLOURS: Record<Line, string> = {
@@ -17,6 +17,8 @@ const RANGE_WORDS: Record<number, string> = { 60: "minute", 600: "10 minutes", 3
 
 /** A screen reader may look at it at any time, but need not be told more often than this. */
 const WORDS_EVERY_MS = 5_000;
+/** What "now" means for the number beside the chart. */
+const RATE_SECONDS = 5;
 /** For the line's width and the scale's number. */
 const MARGIN = 3;
 
@@ -52,12 +54,12 @@ export class Chart {
     const rates = this.#throughput.rates(step, this.#seconds / step);
     const peak = Math.max(0, ...rates.flat());
     this.#paint(rates, peak);
-    say(byId("rate"), rate(this.#throughput.total(5) / 5));
+    say(byId("rate"), rate(sum(this.#throughput.totals(RATE_SECONDS)) / RATE_SECONDS));
     LINES.forEach((line, at) => {
       const item = this.#legend.get(line);
       if (item) item.hidden = !rates[at]?.some((value) => value > 0);
     });
-    this.#describe(rates, step, peak);
+    this.#describe(peak);
   }
 
   #paint(rates: number[][], peak: number): void {
@@ -94,13 +96,11 @@ export class Chart {
     if (peak > 0) context.fillText(`${rate(top)}/s`, 0, MARGIN + 3);
   }
 
-  #describe(rates: number[][], step: number, peak: number): void {
+  #describe(peak: number): void {
     if (Date.now() - this.#worded < WORDS_EVERY_MS) return;
     this.#worded = Date.now();
-    const parts = LINES.flatMap((line, at) => {
-      const sum = Math.round((rates[at] ?? []).reduce((total, value) => total + value * step, 0));
-      return sum > 0 ? [`${sum.toLocaleString("en")} ${line}`] : [];
-    });
+    const totals = this.#throughput.totals(this.#seconds);
+    const parts = LINES.flatMap((line, at) => (totals[at] ? [`${count(totals[at])} ${line}`] : []));
     const range = RANGE_WORDS[this.#seconds] ?? "";
     const words = parts.length === 0
       ? `No changes in the last ${range}`
@@ -129,15 +129,17 @@ function fillUnder(context: CanvasRenderingContext2D, points: [number, number][]
   for (const [x, y] of points) context.lineTo(x, y);
   context.lineTo(points.at(-1)?.[0] ?? 0, bottom);
   context.lineTo(points[0]?.[0] ?? 0, bottom);
-  context.globalAlpha = 0.08;
+  context.globalAlpha = 0.06;
   context.fill();
   context.globalAlpha = 1;
 }
 
-/** The next of 1, 2, 5, 10, …: a scale that does not move with every change. */
+const sum = (numbers: number[]): number => numbers.reduce((one, other) => one + other, 0);
+
+/** The next round number: a scale that does not move with every change. */
 function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((factor) => factor * power >= value) ?? 10) * power;
+  return ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * power >= value) ?? 10) * power;
 }
 
 function rate(value: number): string {

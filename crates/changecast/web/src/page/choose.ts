@@ -115,6 +115,6 @@ export class Choose {
 
   /** As many rows as there are lines, up to a few. */
   #fit(): void {
-    this.#match.rows = Math.min(10, Math.max(2, this.#match.value.split("\n").length));
+    this.#match.rows = Math.min(10, Math.max(1, this.#match.value.split("\n").length));
   }
 }

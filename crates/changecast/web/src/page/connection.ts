@@ -18,6 +18,8 @@ const TICK_MS = 250;
 export class Connection {
   readonly #listener: Listener;
   #follower: Follower | undefined;
+  #view: View | undefined;
+  #since = "";
   #state: State = { name: "connecting" };
   #timer: ReturnType<typeof setInterval> | undefined;
   #isPaused = false;
@@ -43,6 +45,8 @@ export class Connection {
   /** Follows `view` from `since` on, in place of whatever was followed before. */
   open(view: View, since: string): void {
     this.#follower?.close();
+    this.#view = view;
+    this.#since = since;
     this.#show({ name: "connecting" });
     const follower = follow(location.origin, following(view, since));
     // One that was replaced has no say any more.
@@ -58,7 +62,9 @@ export class Connection {
   }
 
   reconnect(): void {
-    this.#follower?.reconnect();
+    // One that was refused has ended for good.
+    if (this.#state.name === "closed" && this.#view) this.open(this.#view, this.position ?? this.#since);
+    else this.#follower?.reconnect();
   }
 
   drop(): void {

@@ -102,7 +102,7 @@ export class Editor {
     const open = element("button", "entry", element("span", "mono", key), element("span", "quiet", preview));
     open.type = "button";
     open.dataset["key"] = key;
-    open.addEventListener("click", () => void this.#open(key));
+    open.addEventListener("click", () => void this.#open(key).then(() => this.#text.focus()));
     return element("li", "", open);
   }
 

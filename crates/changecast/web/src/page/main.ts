@@ -18,6 +18,7 @@ import { SourcesPanel } from "./sources-panel.ts";
 import { Throughput } from "./throughput.ts";
 import { timeOf } from "./times.ts";
 import { TryIt } from "./try.ts";
+import { welcome } from "./welcome.ts";
 import { readView, showsTheSame, type Transport, type View, writeView } from "./view.ts";
 
 /** How many past changes the page begins with. */
@@ -43,10 +44,12 @@ const connection = new Connection({
     lost.note(gap);
   },
   source: (news) => sources.hear(news),
-  state: ({ name }) => {
+  state: (state) => {
+    const { name } = state;
     const isNowConnected = name === "live" || name === "catching-up";
-    if (isNowConnected && !isConnected) void sources.load();
+    if ((isNowConnected && !isConnected) || name === "closed") void sources.load();
     if (name === "closed") void choose.explain();
+    welcome(view, state);
     isConnected = isNowConnected;
   },
 });

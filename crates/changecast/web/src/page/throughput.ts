@@ -28,29 +28,30 @@ export class Throughput {
     for (const counts of this.#counts) counts.fill(0);
   }
 
-  /** Changes per second of each line, oldest first, in `steps` steps of `seconds` seconds each. */
+  /** Changes per second of each line, oldest first, in `steps` steps of `seconds` seconds each, up to the last whole second. */
   rates(seconds: number, steps: number, now = Date.now()): number[][] {
     this.#turn(now);
+    const last = this.#newest - 1;
     // Steps begin at multiples of their length: else every value would move at every second.
-    const end = Math.floor(this.#newest / seconds) * seconds + seconds;
+    const end = Math.floor(last / seconds) * seconds + seconds;
     return this.#counts.map((counts) =>
       Array.from({ length: steps }, (_, step) => {
         const from = end - (steps - step) * seconds;
-        let sum = 0;
-        for (let second = from; second < from + seconds; second++) sum += this.#at(counts, second);
-        const passed = Math.min(seconds, this.#newest - from + 1);
-        return sum / passed;
+        const passed = Math.min(seconds, last - from + 1);
+        return this.#sum(counts, from, passed) / passed;
       }),
     );
   }
 
-  /** Changes in the last `seconds` whole seconds. */
-  total(seconds: number, now = Date.now()): number {
+  /** Changes of each line in the last `seconds` whole seconds. */
+  totals(seconds: number, now = Date.now()): number[] {
     this.#turn(now);
+    return this.#counts.map((counts) => this.#sum(counts, this.#newest - seconds, seconds));
+  }
+
+  #sum(counts: Uint32Array, from: number, seconds: number): number {
     let sum = 0;
-    for (const counts of this.#counts) {
-      for (let second = this.#newest - seconds; second < this.#newest; second++) sum += this.#at(counts, second);
-    }
+    for (let second = from; second < from + seconds; second++) sum += this.#at(counts, second);
     return sum;
   }
 
