@@ -17,9 +17,9 @@ function binaryPath() {
 }
 
 export class Server {
-  static async start(t, ...more) {
+  static async start(t, ...args) {
     const server = new Server();
-    server.more = more;
+    server.args = args;
     server.directory = await mkdtemp(path.join(tmpdir(), "changecast-page-"));
     t.after(async () => {
       await server.kill();
@@ -30,7 +30,7 @@ export class Server {
   }
 
   async launch(port) {
-    const args = ["--port", String(port), "--address", "127.0.0.1", "--data", path.join(this.directory, "data"), ...this.more];
+    const args = ["--port", String(port), "--address", "127.0.0.1", "--data", path.join(this.directory, "data"), ...this.args];
     this.process = spawn(binaryPath(), args, { cwd: this.directory, stdio: ["ignore", "pipe", "pipe"] });
     this.exited = new Promise((resolve) => this.process.once("exit", resolve).once("error", resolve));
     this.port = await bannerPort(this.process);
@@ -63,6 +63,12 @@ export class Server {
     const headers = { "content-type": "application/json" };
     const answer = await fetch(`${this.origin}/publish/${topic}`, { method: "POST", headers, body: JSON.stringify(value) });
     assert.ok(answer.ok, `publishing answered ${answer.status}: ${await answer.text()}`);
+  }
+
+  /** How many follow it now. */
+  async subscriberCount() {
+    const metrics = await (await fetch(`${this.origin}/metrics`)).text();
+    return [...metrics.matchAll(/^changecast_subscribers\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
   /** The last changes as the server sends them, so that a test can recompute what the page derives from them. */
