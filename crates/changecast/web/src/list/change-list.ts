@@ -18,7 +18,7 @@ import { gapTitle, keyText, wordOf } from "./look.ts";
 import { CopyMenu } from "./menu.ts";
 import { Sampler } from "./sampler.ts";
 import { COPY_KINDS, snippet, type CopyKind } from "./snippets.ts";
-import { adoptListStyle } from "./style.ts";
+import { adoptListStyle, THEME_CLASS } from "./style.ts";
 import { counted } from "./text.ts";
 import { Clock } from "./time.ts";
 import { clickTree, pressInTree } from "./tree.ts";
@@ -68,6 +68,8 @@ export class ChangeList {
   private hasOverflowed = false;
   private isStopped = false;
   private isHeld = false;
+  /** Held since a card was touched, and for no other reason. */
+  private isTouched = false;
   private wasAway = false;
   private selected: Entry | undefined;
 
@@ -89,7 +91,7 @@ export class ChangeList {
     const { container } = this;
     adoptListStyle(container);
     container.classList.add("cc-list");
-    container.tabIndex = -1;
+    if (!container.closest(`.${THEME_CLASS}`)) container.classList.add(THEME_CLASS);
     container.setAttribute("role", "log");
     if (!container.hasAttribute("aria-label")) container.setAttribute("aria-label", "Changes, newest first");
     // Cards come and go as the list scrolls; what is new is told by the announcer.
@@ -101,8 +103,7 @@ export class ChangeList {
     container.addEventListener("keydown", (event) => this.press(event), { signal });
     container.addEventListener("pointerdown", (event) => this.touch(event), { signal });
     container.addEventListener("focusin", (event) => this.touch(event), { signal });
-    container.addEventListener("focusout", (event) => this.leave(event), { signal });
-    document.addEventListener("pointerdown", (event) => this.touchElsewhere(event), { signal });
+    document.addEventListener("click", (event) => this.clickElsewhere(event), { signal });
   }
 
   /** Takes the list out of the page. */
@@ -164,6 +165,8 @@ export class ChangeList {
 
   private frame(): void {
     this.viewport.find();
+    // Where the list itself scrolls, the keyboard must reach it.
+    this.container.tabIndex = this.viewport.isContainer ? 0 : -1;
     const waited = this.waitingCount + this.arrived.length;
     this.settle();
     if (!this.isStopped && !this.isHeld && this.waitingCount > 0) this.join();
@@ -212,7 +215,7 @@ export class ChangeList {
     this.hasOverflowed = false;
     this.receivedCount = this.announcedCount = this.waitingCount = this.sampler.sampledOut = 0;
     this.selected = undefined;
-    this.isHeld = this.wasAway = false;
+    this.isHeld = this.isTouched = this.wasAway = false;
     this.menu.close();
     this.frames.ask();
   }
@@ -224,7 +227,7 @@ export class ChangeList {
 
   set stickToTop(sticks: boolean) {
     this.isHeld = !sticks;
-    this.wasAway = false;
+    this.isTouched = this.wasAway = false;
     if (sticks) {
       this.selected = undefined;
       this.menu.close();
@@ -237,7 +240,7 @@ export class ChangeList {
   private scrolled(): void {
     const isAway = this.cards.offset > TOP_PX;
     if (isAway) this.isHeld = true;
-    else if (this.wasAway && this.selected === undefined) this.isHeld = false;
+    else if (this.wasAway && this.selected === undefined) this.isHeld = this.isTouched = false;
     this.wasAway = isAway;
     this.frames.ask();
   }
@@ -247,29 +250,18 @@ export class ChangeList {
     if (startOf(event)?.closest(".card")) this.hold();
   }
 
-  /** The keyboard has left the list. */
-  private leave(event: FocusEvent): void {
-    const next = event.relatedTarget;
-    if (next instanceof Node && !this.container.contains(next) && this.selected === undefined) this.letGo();
-  }
-
-  private touchElsewhere(event: Event): void {
-    if (event.composedPath().includes(this.container)) return;
+  /** Whoever goes on elsewhere lets go of the card that they touched; not of a place further down. */
+  private clickElsewhere(event: Event): void {
+    if (!this.isTouched || this.wasAway || event.composedPath().includes(this.container)) return;
+    this.isHeld = this.isTouched = false;
     this.selected = undefined;
-    this.letGo();
-  }
-
-  /** Whoever reads further down still holds the list. */
-  private letGo(): void {
-    if (!this.isHeld || this.wasAway) return;
-    this.isHeld = false;
     this.frames.ask();
   }
 
   private hold(): void {
     if (this.isHeld) return;
     this.settle();
-    this.isHeld = true;
+    this.isHeld = this.isTouched = true;
   }
 
   private scrollTo(offset: number): void {

@@ -6,6 +6,7 @@ export const CARD_CSS = `
   overflow-anchor: none; color: var(--_text); font: 14px/1.5 var(--_sans); text-align: start;
 }
 .cc-list:focus { outline: none; }
+.cc-list[tabindex="0"]:focus-visible { outline: 2px solid var(--_accent); outline-offset: -2px; }
 .cc-list *, .cc-list *::before { box-sizing: border-box; }
 .cc-list p { margin: 0; }
 .cc-list [hidden] { display: none !important; }
@@ -107,8 +108,10 @@ export const CARD_CSS = `
   background: color-mix(in srgb, var(--_accent) 14%, transparent); outline-offset: -2px;
 }
 
-.cc-list .body { padding: 8px 12px 6px; background: var(--_sunken); border-top: 1px solid var(--_line); border-radius: 0 0 9px 5px; }
-.cc-list .op-gap .body { background: none; border-top: 0; padding: 0 12px 10px; }
+.cc-list .body { padding: 8px 12px 6px 20px; background: var(--_sunken); border-top: 1px solid var(--_line); border-radius: 0 0 9px 5px; }
+.cc-list .op-gap .body { background: none; border-top: 0; padding: 0 12px 10px 36px; }
+.cc-list .body > :is(.sentence, .quiet, .unavailable) { padding-left: 16px; }
+.cc-list .op-gap .body > .quiet { padding-left: 0; }
 .cc-list .body > * + * { margin-top: 6px; }
 .cc-list .sentence, .cc-list .gap-title, .cc-list .gap-reason { overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .cc-list .gap-title { font-weight: 600; }
@@ -131,10 +134,10 @@ export const CARD_CSS = `
   .cc-list .head { flex-wrap: wrap; padding-bottom: 6px; }
   .cc-list time { margin-left: auto; min-width: 0; }
   .cc-list .topic, .cc-list .key, .cc-list .op-gap .event-id { order: 5; margin-left: 8px; max-width: calc(100% - 16px); }
-  .cc-list .topic + .key { margin-left: 0; }
-  .cc-list .badge + .topic { flex: 0 1 auto; }
+  .cc-list .op-gap .event-id { flex-basis: 100%; }
   .cc-list .size { display: none; }
   .cc-list .body { padding-inline: 8px; }
+  .cc-list .op-gap .body { padding-left: 12px; }
 }
 @media (forced-colors: active) {
   .cc-list > .card.selected { outline: 2px solid Highlight; }

@@ -18,7 +18,11 @@ export const TREE_CSS = `
 .cc-list .group > .node > .row > .twist { left: -8px; }
 .cc-list .folds[aria-expanded="true"] > .row > .twist .icon { transform: rotate(90deg); }
 .cc-list .folds[aria-expanded="true"] > .row > .preview { display: none; }
-.cc-list .folds[aria-expanded="false"] > .row > .preview + .count:not(:empty) { margin-left: 8px; }
+.cc-list .folds[aria-expanded="false"] > .row { display: flex; align-items: baseline; white-space: pre; }
+.cc-list .folds > .row > .preview { flex: 0 1 auto; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: pre; }
+.cc-list .folds[aria-expanded="false"] > .row > .name { flex: none; max-width: 60%; overflow: hidden; text-overflow: ellipsis; }
+.cc-list .folds[aria-expanded="false"] > .row > .count:not(:empty) { flex: none; margin-left: 8px; }
+.cc-list .folds[aria-expanded="false"] > .row > .colon { flex: none; }
 .cc-list .name, .cc-list .value, .cc-list .preview { unicode-bidi: isolate; }
 .cc-list .name { color: var(--_text); }
 .cc-list .colon, .cc-list .preview, .cc-list .arrow { color: var(--_quiet); }
@@ -56,9 +60,14 @@ export const TREE_CSS = `
 .cc-list .sides { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 8px; min-width: 0; }
 .cc-list .side { min-width: 0; max-width: 100%; padding: 0 5px; border-radius: 4px; }
 .cc-list .before { background: color-mix(in srgb, var(--_red) 11%, transparent); }
-.cc-list .before > .value { text-decoration: line-through; text-decoration-color: color-mix(in srgb, var(--_red) 70%, transparent); }
 .cc-list .after { background: color-mix(in srgb, var(--_green) 12%, transparent); }
 .cc-list .stacked { flex-direction: column; align-items: stretch; flex: 1 1 100%; gap: 2px; }
 .cc-list .stacked > .arrow { display: none; }
+.cc-list .stacked > .side { display: flex; gap: 8px; }
+.cc-list .stacked > .side > .tree { flex: 1; }
+.cc-list .stacked > .side::before { font-weight: 700; }
+.cc-list .stacked > .before::before { content: "−"; color: var(--_red); }
+.cc-list .stacked > .after::before { content: "+"; color: var(--_green); }
+.cc-list .side > .tree > .node:not(.folds) > .row { padding-left: 0; }
 .cc-list .difference { font: 12px/1 var(--_sans); }
 `;

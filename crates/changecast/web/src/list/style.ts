@@ -23,13 +23,16 @@ const properties = (values: Record<string, string>): string =>
   Object.entries(values).map(([name, value]) => `--_${name}: var(--cc-${name}, ${value});`).join(" ");
 
 const THEMES = `
-.cc-list { color-scheme: light dark; ${properties({ ...LIGHT, ...FONTS })} }
-@media (prefers-color-scheme: dark) { .cc-list { ${properties(DARK)} } }
-.cc-list[data-theme="light"] { color-scheme: light; ${properties(LIGHT)} }
-.cc-list[data-theme="dark"] { color-scheme: dark; ${properties(DARK)} }
+.cc-theme { color-scheme: light dark; ${properties({ ...LIGHT, ...FONTS })} }
+@media (prefers-color-scheme: dark) { .cc-theme { ${properties(DARK)} } }
+.cc-theme[data-theme="light"] { color-scheme: light; ${properties(LIGHT)} }
+.cc-theme[data-theme="dark"] { color-scheme: dark; ${properties(DARK)} }
 `;
 
 let sheet: CSSStyleSheet | undefined;
+
+/** An element of this class has the colours for all within it. */
+export const THEME_CLASS = "cc-theme";
 
 /** Gives the list's looks to the document or the shadow root that `node` is in, or is going to be in. */
 export function adoptListStyle(node: Node): void {

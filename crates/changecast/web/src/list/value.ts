@@ -79,8 +79,11 @@ function objectId(hex: string): Scalar {
 
 /** A date of relaxed (`"2026-11-21T…"`) or canonical Extended JSON, in milliseconds. */
 export function dateMillis(inner: unknown): number | undefined {
-  const wrappedMillis = typeof inner === "object" && inner !== null ? (inner as Record<string, unknown>)["$numberLong"] : undefined;
-  const millis = typeof wrappedMillis === "string" ? Number(wrappedMillis) : new Date(inner as string | number).valueOf();
+  if (typeof inner === "object" && inner !== null) {
+    const { $numberLong: text } = inner as Record<string, unknown>;
+    return typeof text === "string" && Number.isFinite(Number(text)) ? Number(text) : undefined;
+  }
+  const millis = typeof inner === "number" ? inner : typeof inner === "string" ? Date.parse(inner) : NaN;
   return Number.isFinite(millis) ? millis : undefined;
 }
 

@@ -22,6 +22,11 @@ export class Viewport {
     this.known = false;
   }
 
+  /** Whether the list itself is what scrolls. */
+  get isContainer(): boolean {
+    return this.scroller === this.container;
+  }
+
   /** The upper edge, in the page's coordinates. */
   get top(): number {
     return this.scroller ? this.scroller.getBoundingClientRect().top + this.scroller.clientTop : 0;
