@@ -149,6 +149,20 @@ describe("the connection", () => {
     page.assertClean();
   });
 
+  test("catching up says how much is left, and the title what is followed and whether", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    await server.insert("1", "2", "3");
+    const page = await openLivePage(t, server, { ...OUTAGE, query: "?since=earliest&topic=test.*" });
+    await keysBecome(page, ["1", "2", "3"]);
+    const words = await page.evaluate(() => connectionWords);
+    assert.ok(words.includes("Catching up · 3 behind"), JSON.stringify(words));
+    assert.equal(words.at(-1), "Live");
+    assert.equal(await page.title(), "test.* · since earliest · changecast");
+    await server.kill();
+    await page.waitForFunction(() => document.title.startsWith("⚠ "));
+    page.assertClean();
+  });
+
   test("what was lost is told until it has been read", TEST_LIMIT, async (t) => {
     const server = await Server.start(t);
     await server.insert("1");

@@ -44,8 +44,12 @@ export async function openPage(t, server, { expectedErrors, prepare, query = "",
     addEventListener("securitypolicyviolation", (event) => reportViolation(`${event.violatedDirective} ${event.blockedURI}`));
     // Some states are over before a test can look.
     globalThis.connectionStates = [];
+    globalThis.connectionWords = [];
     const attributes = { attributes: true, attributeFilter: ["data-state"] };
-    const note = ([{ target }]) => connectionStates.push(target.dataset.state);
+    const note = ([{ target }]) => {
+      connectionStates.push(target.dataset.state);
+      connectionWords.push(target.querySelector("#connection-word").textContent + target.querySelector("#countdown").textContent);
+    };
     addEventListener("DOMContentLoaded", () => new MutationObserver(note).observe(document.getElementById("connection"), attributes));
   });
   page.setDefaultTimeout(WAIT_MS);

@@ -142,7 +142,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "CHANGECAST_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// How many changes the page shows [default: 5]
+    /// How many past changes the page begins with [default: 5]
     #[arg(long, env = "CHANGECAST_CACHE_SIZE", value_name = "N")]
     pub(crate) cache_size: Option<u32>,
 

@@ -15,7 +15,7 @@ use super::router::App;
 /// How the page behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct PageConfig {
-    /// How many changes it shows, and begins with.
+    /// How many past changes it begins with.
     pub cache_size: u32,
     /// Whether its files are read from the source tree's `web/dist` at each request, so that an edit shows on
     /// reload.

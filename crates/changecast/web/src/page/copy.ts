@@ -1,5 +1,6 @@
 // Buttons that copy.
 
+import { copyText } from "../list/clipboard.ts";
 import { byId } from "./dom.ts";
 
 const SAID_FOR_MS = 1_500;
@@ -13,13 +14,10 @@ export function enableCopyButtons(): void {
 
 /** Copies `text()` at a press, and says so in `label`. */
 export function enableCopy(button: HTMLButtonElement, label: HTMLElement, text: () => string): void {
-  // Browsers offer the clipboard only on localhost and over HTTPS.
-  button.hidden = navigator.clipboard === undefined;
   const usual = label.textContent;
   let timer: ReturnType<typeof setTimeout> | undefined;
   button.addEventListener("click", async () => {
-    const done = await navigator.clipboard.writeText(text()).then(() => "Copied", () => "Not copied");
-    label.textContent = done;
+    label.textContent = (await copyText(text(), document.body)) ? "Copied" : "Not copied";
     clearTimeout(timer);
     timer = setTimeout(() => (label.textContent = usual), SAID_FOR_MS);
   });

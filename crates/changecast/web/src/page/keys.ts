@@ -25,8 +25,8 @@ export class Keys {
     this.#shortcuts = [...shortcuts, { keys: ["?"], label: "This sheet", run: () => this.#help.showModal() }];
     byId("help-open").addEventListener("click", () => this.#help.showModal());
     // Whoever speaks to the computer may want to switch off what reacts to single letters.
-    this.#switch.checked = localStorage.getItem(STORED) !== "off";
-    this.#switch.addEventListener("change", () => localStorage.setItem(STORED, this.#switch.checked ? "on" : "off"));
+    this.#switch.checked = remembered() !== "off";
+    this.#switch.addEventListener("change", () => remember(this.#switch.checked ? "on" : "off"));
     document.addEventListener("keydown", (event) => this.#onKey(event));
     this.#write();
   }
@@ -52,6 +52,23 @@ export class Keys {
       const names = keys.map((key) => element("kbd", "", NAMES[key] ?? key));
       return element("div", "", element("dt", "", ...names), element("dd", "", label));
     }));
+  }
+}
+
+/** A browser may keep nothing for a page, and says so by throwing. */
+function remembered(): string | null {
+  try {
+    return localStorage.getItem(STORED);
+  } catch {
+    return null;
+  }
+}
+
+function remember(value: string): void {
+  try {
+    localStorage.setItem(STORED, value);
+  } catch {
+    // It holds for this visit.
   }
 }
 

@@ -1,6 +1,6 @@
 // The live page: puts its parts together. Everything that comes from a database is set as text, never as HTML.
 
-import type { Message } from "../client/api/changecast.d.ts";
+import type { Message, State } from "../client/api/changecast.d.ts";
 import { ChangeList } from "../list/change-list.ts";
 import { Chart } from "./chart.ts";
 import { Choose } from "./choose.ts";
@@ -18,8 +18,8 @@ import { SourcesPanel } from "./sources-panel.ts";
 import { Throughput } from "./throughput.ts";
 import { timeOf } from "./times.ts";
 import { TryIt } from "./try.ts";
+import { inWords, readView, showsTheSame, type Transport, type View, writeView } from "./view.ts";
 import { welcome } from "./welcome.ts";
-import { readView, showsTheSame, type Transport, type View, writeView } from "./view.ts";
 
 /** How many past changes the page begins with. */
 const CACHE_SIZE = Math.max(1, Number(document.querySelector<HTMLMetaElement>("meta[name=changecast-cache-size]")?.content) || 5);
@@ -50,6 +50,7 @@ const connection = new Connection({
     if ((isNowConnected && !isConnected) || name === "closed") void sources.load();
     if (name === "closed") void choose.explain();
     welcome(view, state);
+    entitle(state);
     isConnected = isNowConnected;
   },
 });
@@ -94,6 +95,13 @@ function show(chosen: View): void {
     connection.open(view, connection.position ?? begin(view));
   }
   showTransport();
+}
+
+/** For who has many tabs, or looks at none of them. */
+function entitle({ name }: State): void {
+  const mark = name === "waiting" || name === "closed" ? "⚠ " : "";
+  const chosen = inWords(view);
+  document.title = `${mark}${chosen === "everything" ? "" : `${chosen} · `}changecast`;
 }
 
 const begin = ({ since }: View): string => since || `last:${CACHE_SIZE}`;
