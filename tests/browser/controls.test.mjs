@@ -163,6 +163,42 @@ describe("the connection", () => {
     page.assertClean();
   });
 
+  test("g2_g3: whatever breaks, and however often, each change comes once and in order", TEST_LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const page = await openLivePage(t, server, { ...OUTAGE, query: "?since=earliest" });
+    const faults = [
+      () => page.evaluate(() => document.getElementById("drop").click()),
+      () => page.keyboard.press("w"),
+      async () => {
+        await server.kill();
+        await server.restart();
+      },
+      async () => {
+        await page.context().setOffline(true);
+        await page.evaluate(() => document.getElementById("drop").click());
+        await page.context().setOffline(false);
+      },
+    ];
+    const keys = [];
+    for (let round = 0; round < 12; round += 1) {
+      const names = [0, 1, 2].map((n) => `${round}-${n}`);
+      keys.push(...names);
+      const isRestart = round % faults.length === 2;
+      // What is written while the server is killed may fail, which is another test's.
+      if (isRestart) await faults[2]();
+      await Promise.all([server.insert(...names), isRestart ? undefined : faults[round % faults.length]()]);
+    }
+    await page.locator("#received", { hasText: `${keys.length} shown, newest first · ${keys.length} received` }).waitFor();
+    const seen = [];
+    await page.keyboard.press("g");
+    for (const _ of keys) {
+      seen.unshift(await page.evaluate(() => document.activeElement.closest("#changes .card").querySelector(".key").textContent));
+      await page.keyboard.press("j");
+    }
+    assert.deepEqual(seen, keys);
+    page.assertClean();
+  });
+
   test("what was lost is told until it has been read", TEST_LIMIT, async (t) => {
     const server = await Server.start(t);
     await server.insert("1");
@@ -214,6 +250,7 @@ describe("the keyboard", () => {
     const server = await Server.start(t);
     const page = await openLivePage(t, server, OUTAGE);
     const press = (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
+    await page.locator("#try").waitFor();
     await press("i");
     await page.locator("#changes .card").waitFor();
     await press("Space");
