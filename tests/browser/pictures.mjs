@@ -69,7 +69,6 @@ try {
     pages[name] = await (await browser.newContext({ reducedMotion: "reduce", ...look })).newPage();
     await pages[name].goto(server.origin);
   }
-  await server.write("PUT", "greeting", { hello: "world" });
   for (let at = 0; at < TRAFFIC_MS; at += TICK_MS) {
     await Promise.all([tick(server, at), new Promise((resolve) => setTimeout(resolve, TICK_MS))]);
   }

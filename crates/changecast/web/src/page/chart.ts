@@ -93,7 +93,12 @@ export class Chart {
     context.font = `11px ${style.fontFamily}`;
     context.fillStyle = colour("--quiet");
     context.textBaseline = "top";
-    if (peak > 0) context.fillText(`${rate(top)}/s`, 0, MARGIN + 3);
+    if (peak === 0) return;
+    // On a rim of the background, as a line may run behind it.
+    context.strokeStyle = colour("--surface");
+    context.lineWidth = 4;
+    context.strokeText(`${rate(top)}/s`, 0, MARGIN + 4);
+    context.fillText(`${rate(top)}/s`, 0, MARGIN + 4);
   }
 
   #describe(peak: number): void {
