@@ -308,6 +308,29 @@ describe("a loop", () => {
     await subscribersBecome(server, 0);
   });
 
+  test("one that is closed by what it hands over leaves nothing behind", LIMIT, async (t) => {
+    const server = await Server.start(t);
+    await server.insert("0");
+    const { follow, followDocuments } = await library(server.origin);
+    for (const source of [undefined, EventSource]) {
+      globalThis.EventSource = source;
+      await new Promise((resolve) => {
+        const follower = followDocuments(server.origin, "test", "test", () => resolve(follower.close()));
+      });
+      await new Promise((resolve) => {
+        const follower = follow(server.origin, { since: "earliest" });
+        follower.onMessage = () => resolve(follower.close());
+      });
+      await new Promise((resolve) => {
+        const follower = follow(server.origin);
+        follower.onState = () => resolve(follower.close());
+      });
+      // By the time that this one has been served, any of those would have been.
+      for await (const _ of follow(server.origin, { since: "earliest" })) break;
+      await subscribersBecome(server, 0);
+    }
+  });
+
   test("what came before onMessage was set is not lost", LIMIT, async (t) => {
     const server = await Server.start(t);
     const { follow } = await library(server.origin);

@@ -218,6 +218,9 @@ async fn an_error_is_readable_for_an_allowed_page_too() {
     let answer = ask(&server, "GET /events?topics=x", &headers, "").await;
     assert_eq!(answer.head.status, 400);
     let exposed = answer.head.header("access-control-expose-headers").expect("a list");
-    assert!(exposed.contains("Changecast-Position") && exposed.contains("Retry-After"), "{exposed}");
+    assert!(
+        exposed.contains("Changecast-Position") && exposed.contains("Retry-After"),
+        "{exposed}"
+    );
     assert_eq!(answer.head.header("access-control-allow-origin"), Some("https://any.example"));
 }

@@ -130,11 +130,8 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
     }
     let blocks = wanted.blocks;
     let format = wanted.format.unwrap_or_default();
-    let codec: Arc<dyn Codec> = if wants_lines {
-        Arc::new(Ndjson(format))
-    } else {
-        Arc::new(Sse { format, blocks })
-    };
+    let codec: Arc<dyn Codec> =
+        if wants_lines { Arc::new(Ndjson(format)) } else { Arc::new(Sse { format, blocks }) };
     let now = Instant::now();
     let span = match wanted.wait {
         Some(wait) => Span::Poll(now + wait),

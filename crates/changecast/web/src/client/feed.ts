@@ -6,6 +6,8 @@ export interface Feed {
   /** What is covered. */
   readonly position: string | undefined;
   readonly state: State;
+  /** Whether something has to be read before what is new. */
+  readonly hasPast: boolean;
   /** Where to ask, from where it stands. */
   url(): URL;
   /** Makes ready, such as by loading the documents first. */
@@ -19,6 +21,8 @@ export interface Feed {
 export interface Feeding {
   /** Whether another tab holds the connection. */
   readonly isShared: boolean;
+  /** Whether what is there already is still being read. */
+  readonly isReading: boolean;
   /** Tells the others how the connection is. */
   announce(): void;
   drop(): void;

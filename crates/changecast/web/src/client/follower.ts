@@ -57,6 +57,9 @@ export class Follower<C = Change> implements AsyncIterable<Message<C>> {
       get state() {
         return that.#state;
       },
+      get hasPast() {
+        return !!(that.#position || load || (options.since && options.since !== "now"));
+      },
       url: () => this.#url(),
       prepare: (signal) => this.#prepare(signal),
       take: (line) => this.#take(line),
@@ -130,7 +133,7 @@ export class Follower<C = Change> implements AsyncIterable<Message<C>> {
     if (this.#options.shared !== false && canShare()) {
       this.#feeding = share(this.#feed, TABS + this.#url(true));
     } else {
-      this.#feeding = Object.assign(connect(this.#feed), { isShared: false, announce() {} });
+      this.#feeding = Object.assign(connect(this.#feed), { isShared: false, isReading: false, announce() {} });
     }
   }
 
@@ -237,8 +240,9 @@ export class Follower<C = Change> implements AsyncIterable<Message<C>> {
     clearTimeout(this.#quiet);
     // A place in another log: everything of this one is ahead.
     const behind = distance(this.#position, this.#tail);
-    if (behind <= 0) return this.#tell({ name: "live" });
-    this.#quiet = setTimeout(() => this.#tell({ name: "live" }), QUIET_MS);
+    const { isReading } = this.#feeding;
+    if (behind <= 0) return isReading ? undefined : this.#tell({ name: "live" });
+    if (!isReading) this.#quiet = setTimeout(() => this.#tell({ name: "live" }), QUIET_MS);
     if (Date.now() - this.#toldAt < BEHIND_EVERY_MS && this.#state.name === "catching-up") return;
     const state: State = { name: "catching-up", behind: behind || Number(this.#tail.split("-")[1]) };
     this.#tell(state);

@@ -2,8 +2,9 @@
 //
 // A lock of the origin elects the tab that holds the connection: it hands each line to the others, with the id that was
 // covered before it. So each of the others knows whether something is missing between what it has and what it hears; if so,
-// and at its start, it reads what is there already from the server, in an answer that ends. The lock goes to another tab
-// when its holder closes or dies, and is taken from one that has fallen silent. Who takes over goes on from its own place.
+// it reads what is there already from the server, in an answer that ends. So does every tab before it asks for the lock:
+// nobody waits for one that has a long past to catch up with. The lock goes to another tab when its holder closes or dies,
+// and is taken from one that has fallen silent. Who takes over goes on from its own place.
 // So it never matters who is the leader, whether there are two for a moment, or in which order their words arrive.
 
 import type { Feed, Feeding } from "./feed.ts";
@@ -123,6 +124,14 @@ export function share(feed: Feed, name: string): Feeding {
     }
   };
 
+  const join = () => {
+    if (!turn) {
+      heardAt = Date.now();
+      queue();
+    }
+    say("who");
+  };
+
   const read = () => {
     reading = persist(async (signal) => {
       await feed.prepare(signal);
@@ -132,7 +141,7 @@ export function share(feed: Feed, name: string): Feeding {
       held = [];
       reading = undefined;
       words.forEach(hear);
-      say("who");
+      join();
     }, feed.tell);
   };
 
@@ -152,13 +161,13 @@ export function share(feed: Feed, name: string): Feeding {
   const watch = setInterval(() => {
     if (lead) {
       sayState();
-    } else if (Date.now() - heardAt > silenceMax) {
+    } else if (turn && Date.now() - heardAt > silenceMax) {
       heardAt = Date.now();
       queue(true);
     }
   }, LOOK_EVERY_MS);
-  queue();
-  say("who");
+  if (feed.hasPast) read();
+  else join();
 
   const pass = (word: "drop" | "retry") => {
     const effort = lead ?? reading;
@@ -168,6 +177,9 @@ export function share(feed: Feed, name: string): Feeding {
   return {
     get isShared() {
       return !lead && silenceMax === SILENCE_MAX_MS;
+    },
+    get isReading() {
+      return !!reading;
     },
     announce: () => {
       if (lead) sayState();

@@ -58,6 +58,8 @@ export async function readLines(url: URL, receive: (line: string) => void, signa
 /** Hands on each line as it comes, until the connection is lost: rejects with the reason, which is also that of an abort. */
 export function stream(url: URL, receive: (line: string) => void, signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
+    // Ended in the midst of what came before: an event of that would be none any more.
+    signal.throwIfAborted();
     let heardAt = Date.now();
     let isGreeted = false;
     const hear = (line: string) => {
