@@ -139,6 +139,16 @@ async function subscribersBecome(server, count) {
   }
 }
 
+/** Chance that can be repeated: mulberry32. */
+function randomFrom(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 const numbered = (from, to) => Array.from({ length: to - from }, (_, index) => `${from + index}`);
 
 /** Ids of one log, each once and in order. */
@@ -427,6 +437,58 @@ describe("tabs", () => {
     for (const tab of tabs) {
       const { keys, gaps } = await told(tab, has(`${count - 1}`));
       assert.deepEqual([keys, gaps], [numbered(0, count), []]);
+    }
+    await subscribersBecome(server, 1);
+  });
+
+  test("g2, g3: whatever breaks in whatever order, each tab has everything once", { timeout: 180_000 }, async (t) => {
+    const seed = Number(process.env.CHANGECAST_SEED ?? Date.now() % 1_000_000);
+    t.diagnostic(`CHANGECAST_SEED=${seed}`);
+    const random = randomFrom(seed);
+    const server = await Server.start(t);
+    const proxy = await Proxy.start(t, server);
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    const tabs = [];
+    const open = async () => {
+      const tab = await Tab.open(context, proxy.origin);
+      tabs.push(await tab.follow(proxy.origin, { since: "earliest" }));
+    };
+    const steal = async () => {
+      const { held } = await navigator.locks.query();
+      if (held[0]) navigator.locks.request(held[0].name, { steal: true }, () => new Promise((resolve) => setTimeout(resolve, 100)));
+    };
+    const some = () => tabs[Math.floor(random() * tabs.length)];
+    const actions = [
+      () => proxy.cut(),
+      () => some().page.evaluate(steal),
+      () => some().do("drop"),
+      () => tabs.length < 6 && open(),
+      () => tabs.length > 2 && tabs.splice(Math.floor(random() * tabs.length), 1)[0].page.close(),
+      () => tabs.length > 2 && tabs.splice(Math.floor(random() * tabs.length), 1)[0].do("close"),
+      () => some().page.evaluate(() => {
+        for (const name of ["pagehide", "pageshow"]) dispatchEvent(new PageTransitionEvent(name, { persisted: true }));
+      }),
+      async () => {
+        await server.kill();
+        await server.restart();
+      },
+    ];
+    for (let index = 0; index < 3; index++) await open();
+    let count = 0;
+    for (let round = 0; round < 30; round++) {
+      await server.insert(...numbered(count, count + 3));
+      const acting = actions[Math.floor(random() * actions.length)]();
+      // Some are written while it breaks, some after.
+      const isWritten = await server.insert(`${count + 3}`).then(() => true, () => false);
+      await acting;
+      if (!isWritten) await server.insert(`${count + 3}`);
+      count += 4;
+    }
+    for (const tab of tabs) {
+      const { keys, ids, gaps } = await told(tab, has(`${count - 1}`));
+      assertOrdered(ids);
+      assert.deepEqual([[...new Set(keys)], gaps], [numbered(0, count), []]);
     }
     await subscribersBecome(server, 1);
   });
