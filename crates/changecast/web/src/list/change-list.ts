@@ -200,6 +200,8 @@ export class ChangeList {
 
   resume(): void {
     this.isStopped = false;
+    this.settle();
+    if (!this.isHeld) this.join();
     this.frames.ask();
   }
 

@@ -1,13 +1,15 @@
 // When more comes for long than anybody could look at, only a part of it is shown, evenly, and the list says so.
 //
-// A list of 10,000 cards holds a burst of 10,000 changes whole, and 2,000 a second for ever. Beyond that all its cards would
-// be replaced within five seconds, too fast even to pause it. Gaps are always shown.
+// What comes in a burst, such as all that a log has kept, is taken whole, so that what the list keeps of it has no holes. What goes
+// on for so long that every card would be replaced within a few seconds is too fast even to pause it. Gaps are always shown.
 
 import type { Entry } from "./history.ts";
 import type { Item } from "./item.ts";
 
+/** How long a card stays at least, on the whole, once a burst of so many lists has been taken. */
 const LIFE_S = 5;
-/** Lists of a few cards, too, take a burst in order. */
+const BURST_LISTS = 10;
+/** Lists of a few cards, too, take a burst whole, and a busy day. */
 const BURST_MIN = 1_000;
 const RATE_MIN = 200;
 
@@ -23,7 +25,7 @@ export class Sampler {
   private skipped = 0;
 
   constructor(max: number) {
-    this.burst = Math.max(max, BURST_MIN);
+    this.burst = Math.max(BURST_LISTS * max, BURST_MIN);
     this.rate = Math.max(max / LIFE_S, RATE_MIN);
     this.allowance = this.burst;
   }

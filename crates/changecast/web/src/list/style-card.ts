@@ -74,7 +74,7 @@ export const CARD_CSS = `
 .cc-list .fold[aria-expanded="true"] .icon { transform: rotate(90deg); }
 .cc-list .badge {
   flex: none; display: inline-flex; align-items: center; gap: 5px; margin-left: -6px; padding: 1px 8px 1px 6px;
-  color: var(--_tone); background: color-mix(in srgb, var(--_tone) 11%, var(--_surface)); border-radius: 6px;
+  color: color-mix(in srgb, var(--_tone) 90%, var(--_text)); background: color-mix(in srgb, var(--_tone) 11%, var(--_surface)); border-radius: 6px;
   font-size: 13px; font-weight: 600; white-space: nowrap;
 }
 .cc-list .topic, .cc-list .key, .cc-list .event-id {

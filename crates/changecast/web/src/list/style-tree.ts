@@ -36,14 +36,14 @@ export const TREE_CSS = `
 .cc-list .longer { margin-left: 6px; color: var(--_quiet); font: 12px/1 var(--_sans); cursor: pointer; text-decoration: underline; text-underline-offset: 2px; }
 .cc-list .more:hover, .cc-list .longer:hover { color: var(--_text); }
 
-.cc-list .is-string { color: var(--_accent); }
-.cc-list .is-number, .cc-list .is-decimal { color: var(--_violet); }
-.cc-list .is-boolean, .cc-list .is-key { color: var(--_blue); }
+.cc-list .is-string { color: color-mix(in srgb, var(--_accent) 84%, var(--_text)); }
+.cc-list .is-number, .cc-list .is-decimal { color: color-mix(in srgb, var(--_violet) 84%, var(--_text)); }
+.cc-list .is-boolean, .cc-list .is-key { color: color-mix(in srgb, var(--_blue) 84%, var(--_text)); }
 .cc-list .is-null { color: var(--_quiet); font-style: italic; }
-.cc-list .is-objectid { color: var(--_amber); }
-.cc-list .is-date { color: var(--_green); }
-.cc-list .is-binary, .cc-list .is-code { color: var(--_slate); }
-.cc-list .is-regex { color: var(--_red); }
+.cc-list .is-objectid { color: color-mix(in srgb, var(--_amber) 84%, var(--_text)); }
+.cc-list .is-date { color: color-mix(in srgb, var(--_green) 84%, var(--_text)); }
+.cc-list .is-binary, .cc-list .is-code { color: color-mix(in srgb, var(--_slate) 84%, var(--_text)); }
+.cc-list .is-regex { color: color-mix(in srgb, var(--_red) 84%, var(--_text)); }
 
 .cc-list .whole, .cc-list .unchanged { color: var(--_quiet); }
 .cc-list .whole > .node > .row > .name, .cc-list .unchanged > .node > .row > .name { color: var(--_quiet); font-family: var(--_sans); font-size: 12px; }
@@ -59,8 +59,8 @@ export const TREE_CSS = `
 .cc-list .delta-content > .name { font-weight: 600; min-width: min(9em, 40%); }
 .cc-list .sides { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 8px; min-width: 0; }
 .cc-list .side { min-width: 0; max-width: 100%; padding: 0 5px; border-radius: 4px; }
-.cc-list .before { background: color-mix(in srgb, var(--_red) 11%, transparent); }
-.cc-list .after { background: color-mix(in srgb, var(--_green) 12%, transparent); }
+.cc-list .before { background: color-mix(in srgb, var(--_red) 9%, transparent); }
+.cc-list .after { background: color-mix(in srgb, var(--_green) 10%, transparent); }
 .cc-list .stacked { flex-direction: column; align-items: stretch; flex: 1 1 100%; gap: 2px; }
 .cc-list .stacked > .arrow { display: none; }
 .cc-list .stacked > .side { display: flex; gap: 8px; }
