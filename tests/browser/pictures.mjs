@@ -9,8 +9,8 @@ const FOLDER = process.argv[2] ?? path.join(path.dirname(fileURLToPath(import.me
 const TRAFFIC_MS = 62_000;
 const TICK_MS = 200;
 const LOOKS = {
-  light: { colorScheme: "light", viewport: { width: 1360, height: 850 } },
-  dark: { colorScheme: "dark", viewport: { width: 1360, height: 850 } },
+  light: { colorScheme: "light", viewport: { width: 1360, height: 900 } },
+  dark: { colorScheme: "dark", viewport: { width: 1360, height: 900 } },
   narrow: { colorScheme: "light", viewport: { width: 320, height: 690 }, deviceScaleFactor: 2 },
 };
 

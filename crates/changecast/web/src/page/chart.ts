@@ -19,8 +19,10 @@ const RANGE_WORDS: Record<number, string> = { 60: "minute", 600: "10 minutes", 3
 const WORDS_EVERY_MS = 5_000;
 /** What "now" means for the number beside the chart. */
 const RATE_SECONDS = 5;
-/** For the line's width and the scale's number. */
+/** For the lines' width, above and below. */
 const MARGIN = 3;
+/** For the scale's number, on the left. */
+const GUTTER = 34;
 
 export class Chart {
   readonly #throughput: Throughput;
@@ -72,20 +74,21 @@ export class Chart {
     const style = getComputedStyle(this.#canvas);
     const colour = (name: string) => style.getPropertyValue(name).trim();
     const top = peak === 0 ? 1 : niceCeiling(peak);
+    const x = (part: number) => GUTTER + part * (width - GUTTER);
     const y = (value: number) => height - MARGIN - (value / top) * (height - 2 * MARGIN);
 
     context.strokeStyle = colour("--line");
     context.lineWidth = 1 / devicePixelRatio;
     for (const part of [0, 0.5, 1]) {
       const level = Math.round(y(part * top) * devicePixelRatio) / devicePixelRatio + context.lineWidth / 2;
-      strokeLine(context, [[0, level], [width, level]]);
+      strokeLine(context, [[GUTTER, level], [width, level]]);
     }
     context.lineWidth = 1.5;
     context.lineJoin = "round";
     LINES.forEach((line, at) => {
       const values = rates[at] ?? [];
       if (!values.some((value) => value > 0)) return;
-      const points = values.map((value, step): [number, number] => [(step / (values.length - 1)) * width, y(value)]);
+      const points = values.map((value, step): [number, number] => [x(step / (values.length - 1)), y(value)]);
       context.strokeStyle = context.fillStyle = colour(COLOURS[line]);
       fillUnder(context, points, height);
       strokeLine(context, points);
@@ -93,12 +96,7 @@ export class Chart {
     context.font = `11px ${style.fontFamily}`;
     context.fillStyle = colour("--quiet");
     context.textBaseline = "top";
-    if (peak === 0) return;
-    // On a rim of the background, as a line may run behind it.
-    context.strokeStyle = colour("--surface");
-    context.lineWidth = 4;
-    context.strokeText(`${rate(top)}/s`, 0, MARGIN + 4);
-    context.fillText(`${rate(top)}/s`, 0, MARGIN + 4);
+    if (peak > 0) context.fillText(`${rate(top)}/s`, 0, 1);
   }
 
   #describe(peak: number): void {
