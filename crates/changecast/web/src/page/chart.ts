@@ -22,7 +22,7 @@ const RATE_SECONDS = 5;
 /** For the lines' width, above and below. */
 const MARGIN = 3;
 /** For the scale's number, on the left. */
-const GUTTER = 34;
+const GUTTER = 38;
 
 export class Chart {
   readonly #throughput: Throughput;
@@ -145,6 +145,8 @@ function niceCeiling(value: number): number {
   return ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * power >= value) ?? 10) * power;
 }
 
+/** 0.4, 17, 3.5K: what has room beside the chart. */
 function rate(value: number): string {
+  if (value >= 1000) return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 });
   return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 });
 }
