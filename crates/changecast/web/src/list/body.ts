@@ -65,7 +65,7 @@ function valueOf({ fullDocument, operationType }: Change, view: View): Node[] {
 
 function unavailableParts(paths: unknown): Node[] {
   if (!Array.isArray(paths) || paths.length === 0) return [];
-  const note = element("p", "unavailable", "Not sent by the source, since it did not change: ");
+  const note = element("p", "unavailable", "Not sent by the source: ");
   paths.slice(0, UNAVAILABLE_MAX).forEach((path, index) => {
     if (index > 0) note.append(", ");
     note.append(element("span", "name", visible(cut(String(path), PATH_CHARS_MAX))));
@@ -93,7 +93,7 @@ function diffParts(change: Change, diff: Diff, view: View): Node[] {
 function wholeDocument(document: Container, diff: Diff, view: View): HTMLElement {
   const touched = new Set(diff.deltas.filter(({ kind }) => kind !== "removed").map(({ path }) => path));
   const tree: Tree = { view, touched };
-  const words = diff.unchanged === undefined || diff.isCut ? "document" : counted(diff.unchanged, "unchanged field");
+  const words = diff.unchanged === undefined || diff.isCut ? "document" : `document · ${counted(diff.unchanged, "field")} unchanged`;
   const line = lineTree(tree, words, document, "document", "The document after the change");
   line.classList.add("unchanged");
   return line;

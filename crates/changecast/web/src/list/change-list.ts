@@ -2,7 +2,6 @@
 //
 // - Nothing moves under a reader: who has scrolled away, selected or touched a card holds the list, and what comes meanwhile
 //   waits. `stickToTop` lets go.
-// - What waits is bounded as the list is. Where it overflows the whole list has been overtaken, so no hole comes about.
 // - A frame costs what is in sight, not what is in the list.
 
 import { Announcer } from "./announcer.ts";
@@ -12,14 +11,12 @@ import { showBody } from "./card.ts";
 import { copyText } from "./clipboard.ts";
 import { startOf } from "./dom.ts";
 import { Frames } from "./frames.ts";
-import { History, type Entry } from "./history.ts";
+import type { Entry } from "./history.ts";
+import { Intake } from "./intake.ts";
 import type { Item } from "./item.ts";
-import { gapTitle, keyText, wordOf } from "./look.ts";
 import { CopyMenu } from "./menu.ts";
-import { Sampler } from "./sampler.ts";
 import { COPY_KINDS, snippet, type CopyKind } from "./snippets.ts";
 import { adoptListStyle, THEME_CLASS } from "./style.ts";
-import { counted } from "./text.ts";
 import { Clock } from "./time.ts";
 import { clickTree, pressInTree } from "./tree.ts";
 import { Viewport } from "./viewport.ts";
@@ -34,10 +31,6 @@ export interface ListOptions {
 }
 
 const MAX = 10_000;
-/** All changes of a list together, in characters on the wire; parsed, they take a few times as much. */
-const WEIGHT_MAX = 48 * 1024 * 1024;
-/** Items are looked through at least each so many, also while no frame comes. */
-const ARRIVED_MAX = 1_000;
 /** More at once are not seen to arrive one by one. */
 const ARRIVALS_MAX = 3;
 /** Scrolled by less, the list still counts as at its top. */
@@ -47,11 +40,8 @@ export class ChangeList {
   /** Called after any of the numbers moved, at most once a frame. */
   onCount: (() => void) | null = null;
 
-  private readonly max: number;
   private readonly origin: string;
-  private readonly history: History;
-  private readonly waitingHistory: History;
-  private readonly sampler: Sampler;
+  private readonly intake: Intake;
   private readonly viewport: Viewport;
   private readonly cards: Cards;
   private readonly clock = new Clock();
@@ -61,11 +51,7 @@ export class ChangeList {
   private readonly frames: Frames;
   private readonly listeners = new AbortController();
 
-  private arrived: Item[] = [];
-  private receivedCount = 0;
-  private waitingCount = 0;
-  private announcedCount = 0;
-  private hasOverflowed = false;
+  private told = 0;
   private isStopped = false;
   private isHeld = false;
   /** Held since a card was touched, and for no other reason. */
@@ -74,16 +60,13 @@ export class ChangeList {
   private selected: Entry | undefined;
 
   constructor(private readonly container: HTMLElement, options: ListOptions = {}) {
-    this.max = Math.max(1, options.max ?? MAX);
     this.origin = options.origin ?? location.origin;
-    this.history = new History(this.max, WEIGHT_MAX);
-    this.waitingHistory = new History(this.max, WEIGHT_MAX);
-    this.sampler = new Sampler(this.max);
+    this.intake = new Intake(Math.max(1, options.max ?? MAX), (share) => this.bar.showSampling(share));
     this.frames = new Frames(() => this.frame());
     this.viewport = new Viewport(container, () => this.scrolled());
     this.bar = new Bar(() => (this.stickToTop = true));
     this.menu = new CopyMenu((card, kind) => void this.copyEntry(this.cards.entry(card), kind));
-    this.cards = new Cards(container, this.viewport, this.history.entries, this.clock, () => this.frames.ask());
+    this.cards = new Cards(container, this.viewport, this.intake.history.entries, this.clock, () => this.frames.ask());
     this.prepare();
   }
 
@@ -109,6 +92,7 @@ export class ChangeList {
   /** Takes the list out of the page. */
   close(): void {
     this.listeners.abort();
+    this.frames.stop();
     this.menu.close();
     this.viewport.forget();
     this.cards.clear();
@@ -118,77 +102,48 @@ export class ChangeList {
   /* ---------- What comes ---------- */
 
   add(item: Item): void {
-    if (item.kind === "change") this.receivedCount += 1;
-    this.arrived.push(item);
-    if (this.arrived.length >= ARRIVED_MAX) this.settle();
+    this.intake.add(item, this.isOpen);
     this.frames.ask();
   }
 
   /** All changes that came. */
   get received(): number {
-    return this.receivedCount;
+    return this.intake.received;
   }
 
   /** How many cards the list has now. */
   get shown(): number {
-    return this.history.entries.length;
+    return this.intake.history.entries.length;
   }
 
   /** How many changes were left out, since more came than can be shown. */
   get sampledOut(): number {
-    return this.sampler.sampledOut;
+    return this.intake.sampledOut;
   }
 
   /** How many came since the list was paused or held. */
   get waiting(): number {
-    return this.waitingCount;
+    return this.intake.waitingCount;
   }
 
-  private settle(): void {
-    const items = this.arrived;
-    this.arrived = [];
-    if (items.length === 0) return;
-    this.waitingCount += items.length;
-    const entries = this.sampler.take(items, performance.now());
-    if (this.sampler.share > 1) this.bar.showSampling(this.sampler.share);
-    if (this.waitingHistory.push(entries) > 0) this.hasOverflowed = true;
-    if (!this.isStopped && !this.isHeld) this.join();
-  }
-
-  /** What waited becomes part of the list. */
-  private join(): void {
-    if (this.hasOverflowed) this.history.clear();
-    this.hasOverflowed = false;
-    this.history.push(this.waitingHistory.take());
-    this.waitingCount = 0;
+  /** Whether what comes moves the list. */
+  private get isOpen(): boolean {
+    return !this.isStopped && !this.isHeld;
   }
 
   private frame(): void {
     this.viewport.find();
     // Where the list itself scrolls, the keyboard must reach it.
     this.container.tabIndex = this.viewport.isContainer ? 0 : -1;
-    const waited = this.waitingCount + this.arrived.length;
-    this.settle();
-    if (!this.isStopped && !this.isHeld && this.waitingCount > 0) this.join();
-    const joined = this.isStopped || this.isHeld ? 0 : waited;
-    this.cards.render(this.isHeld || this.isStopped, joined <= ARRIVALS_MAX ? joined : 0);
+    const joined = this.intake.settle(this.isOpen);
+    const { seen } = this.intake;
+    this.cards.render(!this.isOpen, joined <= ARRIVALS_MAX ? joined : 0);
     this.showSelected();
     if (joined > ARRIVALS_MAX) this.frames.calm();
-    this.bar.showNewer(this.isHeld && !this.isStopped ? this.waitingCount : 0);
-    if (waited > 0) this.announce();
+    this.bar.showNewer(this.isHeld && !this.isStopped ? this.waiting : 0);
+    if (seen !== this.told) this.intake.announce(this.announcer);
+    this.told = seen;
     this.onCount?.();
-  }
-
-  private announce(): void {
-    this.announcer.later(() => {
-      const last = (this.waitingHistory.entries.at(-1) ?? this.history.entries.at(-1))?.item;
-      const fresh = this.receivedCount - this.announcedCount;
-      this.announcedCount = this.receivedCount;
-      if (!last) return "";
-      if (last.kind === "gap") return gapTitle(last.gap);
-      const sampled = this.sampler.share > 1 ? ", of which only some are shown" : "";
-      return `${counted(fresh, "new change")}${sampled}. The last: ${wordOf(last)} ${last.topic} ${keyText(last.change.documentKey)}`;
-    });
   }
 
   /* ---------- Pause, clear, hold ---------- */
@@ -200,8 +155,7 @@ export class ChangeList {
 
   resume(): void {
     this.isStopped = false;
-    this.settle();
-    if (!this.isHeld) this.join();
+    this.intake.settle(this.isOpen);
     this.frames.ask();
   }
 
@@ -211,11 +165,8 @@ export class ChangeList {
 
   /** Forgets all changes, and how many there were. */
   clear(): void {
-    this.arrived = [];
-    this.history.clear();
-    this.waitingHistory.clear();
-    this.hasOverflowed = false;
-    this.receivedCount = this.announcedCount = this.waitingCount = this.sampler.sampledOut = 0;
+    this.intake.clear();
+    this.told = 0;
     this.selected = undefined;
     this.isHeld = this.isTouched = this.wasAway = false;
     this.menu.close();
@@ -262,7 +213,7 @@ export class ChangeList {
 
   private hold(): void {
     if (this.isHeld) return;
-    this.settle();
+    this.intake.settle(this.isOpen);
     this.isHeld = this.isTouched = true;
   }
 
@@ -274,9 +225,9 @@ export class ChangeList {
 
   /** Moves the selection; from none, both ways, to the newest. */
   select(step: 1 | -1 | "first" | "last"): void {
-    if (step === "first" && !this.isStopped) this.join();
+    if (step === "first") this.intake.settle(!this.isStopped);
     this.hold();
-    const { entries } = this.history;
+    const { entries } = this.intake.history;
     const at = this.selected ? entries.indexOf(this.selected) : -1;
     const index = step === "first" || (at < 0 && step !== "last") ? entries.length - 1 : step === "last" ? 0 : at - step;
     const entry = entries[Math.min(Math.max(index, 0), entries.length - 1)];
@@ -300,7 +251,7 @@ export class ChangeList {
   /** Folds or unfolds the selected card, or else the newest. */
   toggle(): void {
     this.hold();
-    this.toggleEntry(this.selected ?? this.history.entries.at(-1));
+    this.toggleEntry(this.selected ?? this.intake.history.entries.at(-1));
   }
 
   private toggleEntry(entry: Entry | undefined): void {
@@ -313,7 +264,7 @@ export class ChangeList {
 
   /** Copies the selected card, or else the newest. */
   async copy(what: CopyKind): Promise<void> {
-    await this.copyEntry(this.selected ?? this.history.entries.at(-1), what);
+    await this.copyEntry(this.selected ?? this.intake.history.entries.at(-1), what);
   }
 
   private async copyEntry(entry: Entry | undefined, kind: CopyKind): Promise<void> {

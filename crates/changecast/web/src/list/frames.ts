@@ -8,11 +8,12 @@ export class Frames {
   private frame: number | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private calmUntil = 0;
+  private isOver = false;
 
   constructor(private readonly work: () => void) {}
 
   ask(): void {
-    if (this.timer !== undefined) return;
+    if (this.timer !== undefined || this.isOver) return;
     const wait = this.calmUntil - performance.now();
     this.timer = setTimeout(this.run, HIDDEN_MS + Math.max(0, wait));
     if (wait <= 0) this.frame = requestAnimationFrame(this.run);
@@ -25,8 +26,14 @@ export class Frames {
     this.timer = undefined;
     if (this.frame !== undefined) cancelAnimationFrame(this.frame);
     this.frame = undefined;
-    this.work();
+    if (!this.isOver) this.work();
   };
+
+  /** No more of it. */
+  stop(): void {
+    this.isOver = true;
+    this.run();
+  }
 
   /** The next time not at once. */
   calm(): void {

@@ -132,8 +132,9 @@ export const CARD_CSS = `
 }
 @container (max-width: 30rem) {
   .cc-list .head { flex-wrap: wrap; padding-bottom: 6px; }
+  .cc-list .head .room { display: block; order: 5; flex: 1 0 100%; }
   .cc-list time { margin-left: auto; min-width: 0; }
-  .cc-list .topic, .cc-list .key, .cc-list .op-gap .event-id { order: 5; margin-left: 8px; max-width: calc(100% - 16px); }
+  .cc-list .topic, .cc-list .key, .cc-list .op-gap .event-id { order: 6; margin-left: 8px; max-width: calc(100% - 16px); }
   .cc-list .op-gap .event-id { flex-basis: 100%; }
   .cc-list .size { display: none; }
   .cc-list .body { padding-inline: 8px; }
