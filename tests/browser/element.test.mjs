@@ -337,7 +337,7 @@ describe("<change-stream>", () => {
       const { shadowRoot } = document.querySelector("change-stream");
       const list = shadowRoot.querySelector(".list");
       for (let screen = 0; screen < 40; screen += 1) {
-        for (const row of shadowRoot.querySelectorAll('.node.folds[aria-expanded="false"] > .row')) row.click();
+        for (const row of shadowRoot.querySelectorAll('.node.folds[aria-expanded="false"] > .tree-row')) row.click();
         list.scrollBy(0, list.clientHeight);
         await new Promise(requestAnimationFrame);
         await new Promise(requestAnimationFrame);

@@ -99,7 +99,7 @@ describe("cards", () => {
     const page = await openList(t);
     await shown(page, [{ operationType: "insert", ns: { db: "a", coll: "b" }, documentKey: { _id: 1 }, fullDocument: ALL_TYPES }]);
     await page.locator(".more").click();
-    const rows = await page.locator("#changes .tree").first().locator(".node > .row").allTextContents();
+    const rows = await page.locator("#changes .tree").first().locator(".node > .tree-row").allTextContents();
     const row = (name) => rows.find((text) => text.startsWith(`${name}: `)).slice(name.length + 2);
     assert.equal(row("_id"), "ObjectId65a2f0c2f7f7f01e5c00abcd");
     assert.equal(row("text"), String.raw`"plain, with “quotes” and a\nline break"`);
@@ -125,7 +125,7 @@ describe("cards", () => {
     await shown(page, [{ operationType: "insert", ns: { db: "a", coll: "b" }, documentKey: { _id: 1 }, fullDocument: { odd } }]);
     const text = await card(page).textContent();
     assert.match(text, /10 items/);
-    await page.locator(".folds", { hasText: "odd" }).first().locator(".row").first().click();
+    await page.locator(".folds", { hasText: "odd" }).first().locator(".tree-row").first().click();
     assert.equal(await page.locator(".tree").first().locator(".group > .node.folds").count(), odd.length);
     page.assertClean();
   });
@@ -182,8 +182,8 @@ describe("an update", () => {
     assert.match(await card(page).textContent(), /\+2/);
     const unchanged = page.locator(".unchanged .node").first();
     assert.match(await unchanged.textContent(), /^document · 2 fields unchanged/);
-    await unchanged.locator(".row").click();
-    const touched = await page.locator(".unchanged .touched > .row > .name").allTextContents();
+    await unchanged.locator(".tree-row").click();
+    const touched = await page.locator(".unchanged .touched > .tree-row > .name").allTextContents();
     assert.deepEqual(touched, ["count", "c", "1", "date", "kind", "new"]);
     page.assertClean();
   });
@@ -231,7 +231,7 @@ describe("a document", () => {
     await page.locator(".more").click();
     const node = page.locator(".node.folds", { hasText: "nested" }).first();
     assert.equal(await node.getAttribute("aria-expanded"), "false");
-    await node.locator(".row").first().click();
+    await node.locator(".tree-row").first().click();
     assert.equal(await node.getAttribute("aria-expanded"), "true");
 
     await page.locator(".tree .node").first().focus();
@@ -267,7 +267,7 @@ describe("a document", () => {
     const elements = () => page.locator("#changes *").count();
     assert.ok(await elements() < 200);
     assert.match(await card(page).locator(".size").textContent(), /^1\d MB$/);
-    await page.locator(".node.folds", { hasText: "items" }).first().locator(".row").first().click();
+    await page.locator(".node.folds", { hasText: "items" }).first().locator(".tree-row").first().click();
     assert.match(await page.locator(".more").textContent(), /^… 299,984 more items$/);
     await page.locator(".more").click();
     assert.match(await page.locator(".more").textContent(), /^… 299,884 more items$/);
@@ -637,7 +637,7 @@ describe("what comes from a database", () => {
     await page.evaluate(async () => {
       list.stickToTop = false;
       for (let screen = 0; screen < 60; screen += 1) {
-        for (const folded of document.querySelectorAll('.node.folds[aria-expanded="false"] > .row')) folded.click();
+        for (const folded of document.querySelectorAll('.node.folds[aria-expanded="false"] > .tree-row')) folded.click();
         scrollBy(0, innerHeight);
         await frames(2);
       }

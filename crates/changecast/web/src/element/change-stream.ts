@@ -33,6 +33,7 @@ export class ChangeStream extends HTMLElement {
 
   private readonly frame = element("div", `frame ${THEME_CLASS}`);
   private readonly line = new StateLine(() => this.togglePause());
+  private readonly empty = element("p", "empty", "No change yet.");
   private list: ChangeList | undefined;
   private follows: Follower | undefined;
   private isStarted = false;
@@ -42,7 +43,7 @@ export class ChangeStream extends HTMLElement {
     super();
     const root = this.attachShadow({ mode: "open" });
     adoptElementStyle(root);
-    this.frame.append(this.line.element);
+    this.frame.append(this.line.element, this.empty);
     this.frame.addEventListener("keydown", (event) => this.press(event));
     root.append(this.frame);
   }
@@ -108,7 +109,10 @@ export class ChangeStream extends HTMLElement {
       // This script comes from the server, so that a page on the server's own origin need not name it.
       const server = new URL(this.getAttribute("src") ?? new URL(import.meta.url).origin, document.baseURI);
       const list = new ChangeList(container, { max: max >= 1 ? Math.min(max, CARDS_MAX) : MAX, origin: server.origin });
-      list.onCount = () => this.line.showFlow(list.received, list.isPaused, list.waiting);
+      list.onCount = () => {
+        this.line.showFlow(list.received, list.isPaused, list.waiting);
+        this.empty.hidden = list.shown > 0;
+      };
       list.onCount();
       this.list = list;
       this.follow(server, list);

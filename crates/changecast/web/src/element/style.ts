@@ -27,6 +27,8 @@ const ELEMENT_CSS = `
 .pause:hover { border-color: currentColor; }
 .pause:focus-visible { outline: 2px solid var(--_accent); outline-offset: 1px; }
 .pause .icon { width: 13px; height: 13px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
+.empty { margin: 8px 4px; color: var(--_quiet); }
+.empty[hidden] { display: none; }
 .list { flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; padding: 2px; scrollbar-width: thin; }
 @media (prefers-reduced-motion: no-preference) {
   .state[data-state="connecting"] .dot { animation: breathe 1.2s ease-in-out infinite alternate; }

@@ -27,7 +27,7 @@ function gapParts(gap: Gap): Node[] {
   return [
     element("p", "gap-title", gapTitle(gap)),
     element("p", "gap-reason", visible(cut(String(gap.reason), REASON_CHARS_MAX))),
-    element("p", "quiet gap-advice", gapAdvice(gap)),
+    element("p", "cc-quiet gap-advice", gapAdvice(gap)),
   ];
 }
 
@@ -60,7 +60,7 @@ function valueOf({ fullDocument, operationType }: Change, view: View): Node[] {
   const words = fullDocument === null
     ? "The document is gone again: it was deleted before it could be looked up."
     : "The source did not send the document.";
-  return [element("p", "quiet", words)];
+  return [element("p", "cc-quiet", words)];
 }
 
 function unavailableParts(paths: unknown): Node[] {
@@ -83,8 +83,8 @@ function diffParts(change: Change, diff: Diff, view: View): Node[] {
   list.setAttribute("aria-label", "What changed");
   const left = diff.deltas.length - rows.length;
   const words = diff.isCut ? "… and more" : left > 0 ? `… ${counted(left, "more change")}` : "";
-  const parts: Node[] = rows.length > 0 ? [list] : [element("p", "quiet", "The document is as it was.")];
-  if (words) parts.push(element("p", "quiet", `${words}: see the document, or the event.`));
+  const parts: Node[] = rows.length > 0 ? [list] : [element("p", "cc-quiet", "The document is as it was.")];
+  if (words) parts.push(element("p", "cc-quiet", `${words}: see the document, or the event.`));
   if (isContainer(change.fullDocument)) parts.push(wholeDocument(change.fullDocument, diff, view));
   return parts;
 }
@@ -127,8 +127,8 @@ function deltaValues(delta: Delta, index: number, view: View): Node[] {
     return part;
   };
   switch (delta.kind) {
-    case "truncated": return [element("span", "quiet", `cut to ${counted(Number(delta.after), "item")}`)];
-    case "removed": return "before" in delta ? [side("before")] : [element("span", "quiet", "removed")];
+    case "truncated": return [element("span", "cc-quiet", `cut to ${counted(Number(delta.after), "item")}`)];
+    case "removed": return "before" in delta ? [side("before")] : [element("span", "cc-quiet", "removed")];
     case "changed": return changedSides(side("before"), side("after"), delta);
     default: return [side("after")];
   }
@@ -141,7 +141,7 @@ function changedSides(before: HTMLElement, after: HTMLElement, delta: Delta): No
   arrow.setAttribute("aria-label", "became");
   const pair = element("div", isLong ? "sides stacked" : "sides", before, arrow, after);
   const difference = differenceText(delta);
-  if (difference) pair.append(element("span", "quiet difference", difference));
+  if (difference) pair.append(element("span", "cc-quiet difference", difference));
   return [pair];
 }
 

@@ -9,14 +9,14 @@ export class CopyMenu {
 
   constructor(private readonly onChoice: (card: HTMLElement, kind: CopyKind) => void) {
     const items = COPY_KINDS.map(({ kind, label }) => {
-      const item = element("button", "menu-item", label);
+      const item = element("button", "card-menu-item", label);
       item.type = "button";
       item.tabIndex = -1;
       item.setAttribute("role", "menuitem");
       item.dataset["kind"] = kind;
       return item;
     });
-    this.menu = element("div", "menu", ...items);
+    this.menu = element("div", "card-menu", ...items);
     this.menu.setAttribute("role", "menu");
     this.menu.setAttribute("aria-label", "Copy as");
     this.menu.addEventListener("click", (event) => this.choose(startOf(event)));
@@ -55,11 +55,11 @@ export class CopyMenu {
   }
 
   private items(): HTMLElement[] {
-    return [...this.menu.querySelectorAll<HTMLElement>(".menu-item")];
+    return [...this.menu.querySelectorAll<HTMLElement>(".card-menu-item")];
   }
 
   private choose(start: Element | undefined): void {
-    const item = start?.closest<HTMLElement>(".menu-item");
+    const item = start?.closest<HTMLElement>(".card-menu-item");
     const { opener } = this;
     const card = opener?.closest<HTMLElement>(".card");
     if (!item || !opener || !card) return;

@@ -16,7 +16,7 @@ export const CARD_CSS = `
   flex: none; width: 1em; height: 1em; fill: none; stroke: currentColor;
   stroke-width: 1.6; stroke-linecap: round; stroke-linejoin: round;
 }
-.cc-list .quiet { color: var(--_quiet); font-size: 13px; }
+.cc-list .cc-quiet { color: var(--_quiet); font-size: 13px; }
 .cc-list .cc-unseen {
   position: absolute; width: 1px; height: 1px; margin: -1px; padding: 0; border: 0; overflow: hidden;
   clip-path: inset(50%); white-space: nowrap;
@@ -94,24 +94,24 @@ export const CARD_CSS = `
 .cc-list .menu-button { order: 4; }
 .cc-list .room { display: none; }
 
-.cc-list .menu {
+.cc-list .card-menu {
   position: absolute; z-index: 4; top: calc(100% - 4px); right: 6px; min-width: 9rem; padding: 4px;
   background: var(--_surface); border: 1px solid var(--_line); border-radius: 8px; box-shadow: 0 6px 24px rgb(0 0 0 / 25%);
 }
-.cc-list .menu.above { top: auto; bottom: calc(100% - 4px); }
-.cc-list .menu::before { content: "Copy as"; display: block; padding: 3px 10px 4px; color: var(--_quiet); font-size: 12px; }
-.cc-list .menu-item {
+.cc-list .card-menu.above { top: auto; bottom: calc(100% - 4px); }
+.cc-list .card-menu::before { content: "Copy as"; display: block; padding: 3px 10px 4px; color: var(--_quiet); font-size: 12px; }
+.cc-list .card-menu-item {
   display: block; width: 100%; min-height: 0; padding: 5px 10px; border: 0; border-radius: 5px; background: none;
   font-size: 13px; text-align: start;
 }
-.cc-list .menu-item:hover, .cc-list .menu-item:focus-visible {
+.cc-list .card-menu-item:hover, .cc-list .card-menu-item:focus-visible {
   background: color-mix(in srgb, var(--_accent) 14%, transparent); outline-offset: -2px;
 }
 
 .cc-list .body { padding: 8px 12px 6px 20px; background: var(--_sunken); border-top: 1px solid var(--_line); border-radius: 0 0 9px 5px; }
 .cc-list .op-gap .body { background: none; border-top: 0; padding: 0 12px 10px 36px; }
-.cc-list .body > :is(.sentence, .quiet, .unavailable) { padding-left: 16px; }
-.cc-list .op-gap .body > .quiet { padding-left: 0; }
+.cc-list .body > :is(.sentence, .cc-quiet, .unavailable) { padding-left: 16px; }
+.cc-list .op-gap .body > .cc-quiet { padding-left: 0; }
 .cc-list .body > * + * { margin-top: 6px; }
 .cc-list .sentence, .cc-list .gap-title, .cc-list .gap-reason { overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .cc-list .gap-title { font-weight: 600; }

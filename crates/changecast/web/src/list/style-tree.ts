@@ -2,31 +2,31 @@
 
 export const TREE_CSS = `
 .cc-list .tree, .cc-list .diff { font: 13px/20px var(--_mono); min-width: 0; }
-.cc-list .tree > .node > .row { padding-left: 16px; }
+.cc-list .tree > .node > .tree-row { padding-left: 16px; }
 .cc-list .group { padding-left: 16px; border-left: 1px solid var(--_line); margin-left: 8px; }
-.cc-list .group > .node > .row { padding-left: 8px; }
-.cc-list .row { position: relative; overflow-wrap: anywhere; border-radius: 4px; }
+.cc-list .group > .node > .tree-row { padding-left: 8px; }
+.cc-list .tree-row { position: relative; overflow-wrap: anywhere; border-radius: 4px; }
 .cc-list .node { border-radius: 4px; }
 .cc-list .node:focus { outline: none; }
-.cc-list .node:focus-visible > .row, .cc-list .more:focus-visible { outline: 2px solid var(--_accent); outline-offset: -1px; }
-.cc-list .folds > .row { cursor: pointer; }
-.cc-list .folds > .row:hover, .cc-list .more:hover { background: color-mix(in srgb, var(--_text) 6%, transparent); }
+.cc-list .node:focus-visible > .tree-row, .cc-list .more:focus-visible { outline: 2px solid var(--_accent); outline-offset: -1px; }
+.cc-list .folds > .tree-row { cursor: pointer; }
+.cc-list .folds > .tree-row:hover, .cc-list .more:hover { background: color-mix(in srgb, var(--_text) 6%, transparent); }
 .cc-list .twist {
   position: absolute; left: 0; top: 0; width: 16px; height: 20px; display: inline-flex; align-items: center; justify-content: center;
   color: var(--_quiet); font-size: 11px;
 }
-.cc-list .group > .node > .row > .twist { left: -8px; }
-.cc-list .folds[aria-expanded="true"] > .row > .twist .icon { transform: rotate(90deg); }
-.cc-list .folds[aria-expanded="true"] > .row > .preview { display: none; }
-.cc-list .folds[aria-expanded="false"] > .row { display: flex; align-items: baseline; white-space: pre; }
-.cc-list .folds > .row > .preview { flex: 0 1 auto; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: pre; }
-.cc-list .folds[aria-expanded="false"] > .row > .name { flex: none; max-width: 60%; overflow: hidden; text-overflow: ellipsis; }
-.cc-list .folds[aria-expanded="false"] > .row > .count:not(:empty) { flex: none; margin-left: 8px; }
-.cc-list .folds[aria-expanded="false"] > .row > .colon { flex: none; }
+.cc-list .group > .node > .tree-row > .twist { left: -8px; }
+.cc-list .folds[aria-expanded="true"] > .tree-row > .twist .icon { transform: rotate(90deg); }
+.cc-list .folds[aria-expanded="true"] > .tree-row > .preview { display: none; }
+.cc-list .folds[aria-expanded="false"] > .tree-row { display: flex; align-items: baseline; white-space: pre; }
+.cc-list .folds > .tree-row > .preview { flex: 0 1 auto; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: pre; }
+.cc-list .folds[aria-expanded="false"] > .tree-row > .name { flex: none; max-width: 60%; overflow: hidden; text-overflow: ellipsis; }
+.cc-list .folds[aria-expanded="false"] > .tree-row > .tree-count:not(:empty) { flex: none; margin-left: 8px; }
+.cc-list .folds[aria-expanded="false"] > .tree-row > .colon { flex: none; }
 .cc-list .name, .cc-list .value, .cc-list .preview { unicode-bidi: isolate; }
 .cc-list .name { color: var(--_text); }
 .cc-list .colon, .cc-list .preview, .cc-list .arrow { color: var(--_quiet); }
-.cc-list .count, .cc-list .type {
+.cc-list .tree-count, .cc-list .type {
   color: var(--_quiet); font: 11px/1 var(--_sans); white-space: nowrap;
 }
 .cc-list .type { margin-right: 6px; }
@@ -46,9 +46,9 @@ export const TREE_CSS = `
 .cc-list .is-regex { color: color-mix(in srgb, var(--_red) 84%, var(--_text)); }
 
 .cc-list .whole, .cc-list .unchanged { color: var(--_quiet); }
-.cc-list .whole > .node > .row > .name, .cc-list .unchanged > .node > .row > .name { color: var(--_quiet); font-family: var(--_sans); font-size: 12px; }
-.cc-list .whole > .node > .row > :is(.preview, .count, .colon), .cc-list .unchanged > .node > .row > :is(.preview, .count, .colon) { display: none; }
-.cc-list .touched > .row { background: color-mix(in srgb, var(--_blue) 13%, transparent); }
+.cc-list :is(.whole, .unchanged) > .node > .tree-row > .name { max-width: none; color: var(--_quiet); font-family: var(--_sans); font-size: 12px; }
+.cc-list :is(.whole, .unchanged) > .node > .tree-row > :is(.preview, .tree-count, .colon) { display: none; }
+.cc-list .touched > .tree-row { background: color-mix(in srgb, var(--_blue) 13%, transparent); }
 
 .cc-list .delta { display: flex; align-items: flex-start; border-radius: 4px; }
 .cc-list .delta + .delta { margin-top: 2px; }
@@ -68,6 +68,6 @@ export const TREE_CSS = `
 .cc-list .stacked > .side::before { font-weight: 700; }
 .cc-list .stacked > .before::before { content: "−"; color: var(--_red); }
 .cc-list .stacked > .after::before { content: "+"; color: var(--_green); }
-.cc-list .side > .tree > .node:not(.folds) > .row { padding-left: 0; }
+.cc-list .side > .tree > .node:not(.folds) > .tree-row { padding-left: 0; }
 .cc-list .difference { font: 12px/1 var(--_sans); }
 `;

@@ -46,7 +46,7 @@ export function fieldsTree(tree: Tree, value: Container, place: string, label: s
   fill(root, { tree, value, place, path: "", depth: 0 });
   const first = root.querySelector<HTMLElement>(".node");
   if (first) first.tabIndex = 0;
-  else root.replaceChildren(element("span", "quiet", Array.isArray(value) ? "[] an empty array" : "{} an empty document"));
+  else root.replaceChildren(element("span", "cc-quiet", Array.isArray(value) ? "[] an empty array" : "{} an empty document"));
   return root;
 }
 
@@ -62,7 +62,7 @@ export function lineTree(tree: Tree, name: string | undefined, value: unknown, p
 }
 
 function nodeElement(node: NodeOf, name: string | undefined): HTMLElement {
-  const row = element("div", "row");
+  const row = element("div", "tree-row");
   const made = element("div", "node", row);
   made.setAttribute("role", "treeitem");
   made.tabIndex = -1;
@@ -92,7 +92,7 @@ function fillContainer(made: HTMLElement, row: HTMLElement, node: NodeOf, value:
   made.setAttribute("aria-expanded", String(isOpen));
   row.prepend(element("span", "twist", icon("fold")));
   const noun = Array.isArray(value) ? "item" : "field";
-  row.append(element("span", "preview", text), element("span", "count", isWhole ? "" : counted(count, noun)));
+  row.append(element("span", "preview", text), element("span", "tree-count", isWhole ? "" : counted(count, noun)));
   if (isOpen) unfold(made, node);
 }
 
@@ -166,7 +166,7 @@ export function clickTree(start: Element): boolean {
   if (!node) return false;
   if (start.closest(".longer") || node.classList.contains("more")) return showMore(node);
   // A selection of text ends in a click, too.
-  if (!start.closest(".row") || !node.classList.contains("folds") || hasSelection(start)) return false;
+  if (!start.closest(".tree-row") || !node.classList.contains("folds") || hasSelection(start)) return false;
   return setOpen(node, expanded(node) !== "true");
 }
 
@@ -208,7 +208,7 @@ function showMoreText(made: HTMLElement, node: NodeOf): boolean {
   const shown = node.tree.view.count(node.place, STRING_CHARS_FIRST);
   if (shown >= (node.value as string).length) return false;
   node.tree.view.setCount(node.place, shown + STRING_CHARS_MORE);
-  const row = made.querySelector(".row")!;
+  const row = made.querySelector(".tree-row")!;
   row.querySelectorAll(".value, .longer").forEach((part) => part.remove());
   row.append(...stringParts(node, node.value as string));
   return true;
