@@ -542,6 +542,18 @@ describe("tabs", () => {
     assert.deepEqual(shared.toSorted(), [false, true]);
   });
 
+  test("a hidden tab whose clock is slowed down is told to try again", LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const tabs = await openTabs(t, server, 2);
+    await tabs[0].page.evaluate(() => (globalThis.setTimeout = () => 1));
+    await server.kill();
+    for (const tab of tabs) await told(tab, ({ states }) => states.at(-1).name === "waiting");
+    await server.restart();
+    await server.insert("0");
+    for (const tab of tabs) assert.deepEqual((await told(tab, has("0"))).keys, ["0"]);
+    assert.deepEqual(await Promise.all(tabs.map((tab) => tab.look("isShared"))), [false, true]);
+  });
+
   test("a tab that is taken for dead and lives goes on, led", LIMIT, async (t) => {
     const server = await Server.start(t);
     const tabs = await openTabs(t, server, 2);

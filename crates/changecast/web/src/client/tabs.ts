@@ -19,6 +19,10 @@ const LOOK_EVERY_MS = 3_000;
 const SILENCE_MAX_MS = 40_000;
 /** The same for one that has never been heard. */
 const NO_ANSWER_MAX_MS = 5_000;
+/** How long a leader may take to answer. Less than the time between two looks. */
+const ANSWER_MAX_MS = 2_000;
+/** A leader that has not tried again so long after it said that it would is told to. */
+const RETRY_LATE_MS = 1_000;
 /** What is kept while the past is read; what does not fit is read, too. */
 const HELD_MAX = 1_000;
 
@@ -158,14 +162,22 @@ export function share(feed: Feed, name: string): Feeding {
       else lead[word]();
     }
   };
-  const watch = setInterval(() => {
-    if (lead) {
-      sayState();
-    } else if (turn && Date.now() - heardAt > silenceMax) {
+  const look = () => {
+    const { state } = feed;
+    if (lead) return sayState();
+    // The clock of a hidden leader may be slow, and ours is not.
+    if (state.name === "waiting" && Date.now() > state.retryAt + RETRY_LATE_MS) say("retry");
+    if (!turn || Date.now() - heardAt < silenceMax) return;
+    // It may be we who slept: so it is asked before it is taken for dead.
+    const askedAt = heardAt;
+    say("who");
+    setTimeout(() => {
+      if (heardAt !== askedAt || lead || isStopped) return;
       heardAt = Date.now();
       queue(true);
-    }
-  }, LOOK_EVERY_MS);
+    }, ANSWER_MAX_MS);
+  };
+  const watch = setInterval(look, LOOK_EVERY_MS);
   if (feed.hasPast) read();
   else join();
 
