@@ -249,8 +249,11 @@ async fn s1_13_a_change_is_an_unnamed_event_of_one_line_with_an_id() {
 #[tokio::test]
 async fn the_hello_tells_how_far_the_log_goes() {
     let server = TestServer::start().await;
+    let mut witness = NdjsonClient::follow(&server, "").await;
+    witness.hello().await;
     for key in ["1", "2", "3"] {
         server.put(key, &json!({})).await;
+        witness.change().await;
     }
     let lines = NdjsonClient::follow(&server, "since=last:2").await.hello().await;
     let events = SseClient::follow(&server, "since=last:2").await.hello().await;
@@ -264,12 +267,15 @@ async fn the_hello_tells_how_far_the_log_goes() {
 #[tokio::test]
 async fn in_an_envelope_every_event_is_unnamed_and_holds_the_line() {
     let server = TestServer::start().await;
+    let mut witness = NdjsonClient::follow(&server, "").await;
+    witness.hello().await;
+    server.put("1", &json!({"x": 1})).await;
+    witness.change().await;
     for format in ["change", "data", "cloudevents", "debezium"] {
         // An id of another log: there has to be a gap.
         let query = format!("format={format}&since=aaaaaaaa-7");
         let mut events = SseClient::follow(&server, &format!("{query}&envelope=true")).await;
         let mut lines = NdjsonClient::follow(&server, &query).await;
-        server.put("1", &json!({"format": format})).await;
         let mut types = Vec::new();
         while types.last() != Some(&None) {
             let block = events.block().await.expect("the stream goes on");
