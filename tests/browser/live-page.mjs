@@ -96,7 +96,7 @@ export async function shownField(card, name) {
   return card.evaluate((node, wanted) => {
     for (const found of node.querySelectorAll(".name")) {
       if (found.textContent !== wanted) continue;
-      const line = found.closest(".row, .delta");
+      const line = found.closest(".tree-row, .delta");
       const values = line?.querySelectorAll(".value") ?? [];
       return values[values.length - 1]?.textContent;
     }

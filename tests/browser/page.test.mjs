@@ -227,15 +227,13 @@ describe("faults", () => {
       topic: "shop.orders",
       change: { _id: { _data: `8265${seq}` }, operationType: "insert", ns: { db: "shop", coll: "orders" }, documentKey: { _id: `k${seq}` } },
     });
-    const hello = (seq) => helloEvent(`abcdefgh-${seq}`);
     const gap = event("abcdefgh-2", {
       type: "gap", id: "abcdefgh-2", scope: "source", source: "shop",
       reason: "the oplog no longer reaches back to <b>the last position</b>", action: "refetch",
     });
-    const bodies = [hello(0) + change(1) + change(1) + gap, hello(2) + change(1) + gap + change(3)];
-    const prepare = (page) => page.route("**/events*", (route) => (bodies.length > 0
-      ? route.fulfill({ contentType: "text/event-stream", body: bodies.shift() })
-      : route.continue()));
+    const from = (seq) => helloEvent(`abcdefgh-${seq}`);
+    const bodies = [from(0) + change(1) + change(1) + gap, from(2) + change(1) + gap + change(3)];
+    const prepare = (page) => answerEvents(page, () => bodies.shift() ?? from(3));
     const page = await openPage(t, server, { prepare });
 
     await keysBecome(page, ["k1", "k3"]);
@@ -260,7 +258,7 @@ describe("faults", () => {
     const body = `${helloEvent("abcdefgh-0", ["shop"])}data: ${JSON.stringify({ type: "source", ...failure })}\n\n`;
     const prepare = async (page) => {
       await page.route("**/sources", (route) => route.fulfill({ json: { sources } }));
-      await page.route("**/events*", (route) => route.fulfill({ contentType: "text/event-stream", body }));
+      await answerEvents(page, () => body);
     };
     const page = await openPage(t, server, { prepare });
 
@@ -273,10 +271,18 @@ describe("faults", () => {
   });
 });
 
+/** In the server's place: what a tab asks for that is there already is nothing, and streams are those of `body`. */
+function answerEvents(page, body) {
+  return page.route("**/events*", (route) => route.fulfill(new URL(route.request().url()).searchParams.has("wait")
+    ? { contentType: "application/x-ndjson", body: `${JSON.stringify(hello("abcdefgh-0"))}\n` }
+    : { contentType: "text/event-stream", body: body() }));
+}
+
 /** The first message of a stream, as it comes with `envelope=true`. */
-function helloEvent(position, waiting = []) {
-  const hello = { type: "hello", id: position, epoch: position.split("-")[0], position, resumed: false, waiting, tail: position };
-  return `id: ${position}\ndata: ${JSON.stringify(hello)}\n\n`;
+const helloEvent = (position, waiting) => `id: ${position}\ndata: ${JSON.stringify(hello(position, waiting))}\n\n`;
+
+function hello(position, waiting = []) {
+  return { type: "hello", id: position, epoch: position.split("-")[0], position, resumed: false, waiting, tail: position };
 }
 
 /* ---------- Looks ---------- */
