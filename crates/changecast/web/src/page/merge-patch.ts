@@ -14,19 +14,19 @@ export function difference(before: string, after: string): string | { problem: s
   return JSON.stringify(patchOf(JSON.parse(before) as Json, edited));
 }
 
+/** By own fields only, and made of entries: a document may well have a field `constructor`, or `__proto__`. */
 function patchOf(before: Json, after: Json): Json {
-  const patch: Json = {};
-  for (const name of Object.keys(before)) if (!(name in after)) patch[name] = null;
-  for (const [name, value] of Object.entries(after)) {
-    const old = before[name];
-    if (isObject(old) && isObject(value)) {
-      const inner = patchOf(old, value);
-      if (Object.keys(inner).length > 0) patch[name] = inner;
-    } else if (JSON.stringify(old) !== JSON.stringify(value)) {
-      patch[name] = value;
+  const old = new Map(Object.entries(before));
+  const removed = [...old.keys()].filter((name) => !Object.hasOwn(after, name)).map((name): [string, unknown] => [name, null]);
+  const written = Object.entries(after).flatMap(([name, value]): [string, unknown][] => {
+    const was = old.get(name);
+    if (isObject(was) && isObject(value)) {
+      const inner = patchOf(was, value);
+      return Object.keys(inner).length > 0 ? [[name, inner]] : [];
     }
-  }
-  return patch;
+    return JSON.stringify(was) === JSON.stringify(value) ? [] : [[name, value]];
+  });
+  return Object.fromEntries([...removed, ...written]);
 }
 
 const isObject = (value: unknown): value is Json =>

@@ -33,12 +33,12 @@ function keyCondition(word: string): object {
 
 function fieldCondition(path: string, word: string, isPlain: boolean): object {
   const values = isPlain ? literals(word) : [];
-  const named: (boolean | null)[] = isPlain && word in NAMED_VALUES ? [NAMED_VALUES[word] ?? null] : [];
+  const named = isPlain && NAMED_VALUES.has(word) ? [NAMED_VALUES.get(word)] : [];
   const equal = [...values, ...named].map((value) => ({ [path]: value }));
   return equal.length === 0 ? { [path]: has(word) } : { $or: [{ [path]: has(word) }, ...equal] };
 }
 
-const NAMED_VALUES: Record<string, boolean | null> = { true: true, false: false, null: null };
+const NAMED_VALUES = new Map<string, boolean | null>([["true", true], ["false", false], ["null", null]]);
 
 /** The number that the word is, where a double holds it. */
 function literals(word: string): number[] {
