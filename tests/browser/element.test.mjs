@@ -51,13 +51,13 @@ async function startBoth(t) {
   return { site, server };
 }
 
-async function openSite(t, site, server, { expectedErrors, ...options } = {}) {
+async function openSite(t, site, server, { expectedErrors, alsoOrigin, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 900, height: 900 }, ...options });
   const page = await context.newPage();
   const faults = [];
   page.on("request", (request) => {
     const { origin } = new URL(request.url());
-    if (![site.origin, server.origin].includes(origin)) faults.push(`foreign request: ${request.url()}`);
+    if (![site.origin, server.origin, alsoOrigin].includes(origin)) faults.push(`foreign request: ${request.url()}`);
   });
   page.on("pageerror", (error) => faults.push(`script error: ${error}`));
   page.on("console", (message) => {
@@ -344,6 +344,25 @@ describe("<change-stream>", () => {
       }
     });
     assert.equal(await page.locator("change-stream :is(script, img, iframe, object, embed, a, input, video, audio, form, style, link, meta, base)").count(), 0);
+    assert.equal(await page.evaluate(() => window.__pwned), undefined);
+    page.assertClean();
+  });
+
+  test("what a server says stays text", TEST_LIMIT, async (t) => {
+    const { site, server } = await startBoth(t);
+    const words = ATTACKS.join(" ");
+    const hostile = createServer((_, response) => {
+      response.writeHead(400, { "content-type": "application/problem+json", "access-control-allow-origin": "*" }).end(JSON.stringify({ detail: words }));
+    });
+    await new Promise((resolve) => hostile.listen(0, "127.0.0.1", resolve));
+    t.after(() => hostile.close());
+    const origin = `http://127.0.0.1:${hostile.address().port}`;
+    site.serve(server, `<change-stream src="${origin}"></change-stream>`);
+    site.policy = site.policy.replace("connect-src", `connect-src ${origin}`);
+    const page = await openSite(t, site, server, { expectedErrors: /Failed to load resource|EventSource/, alsoOrigin: origin });
+    await stateIs(page, "closed");
+    assert.match(await stream(page).locator(".detail").textContent(), /^<script>window\.__pwned=1<\/script>/);
+    assert.equal(await page.locator("change-stream :is(script, img, iframe, svg[onload])").count(), 0);
     assert.equal(await page.evaluate(() => window.__pwned), undefined);
     page.assertClean();
   });

@@ -512,6 +512,15 @@ describe("the flow", () => {
     await page.evaluate(() => list.select("first"));
     await settled(page);
     assert.equal(await selected(), "k509");
+
+    // In an empty list there is nothing to hold.
+    await page.evaluate(() => {
+      list.clear();
+      list.select(1);
+      list.toggle();
+    });
+    await insertMany(page, 0, 1);
+    assert.deepEqual(await keys(page), ["k0"]);
     page.assertClean();
   });
 

@@ -226,15 +226,19 @@ export class ChangeList {
   /** Moves the selection; from none, both ways, to the newest. */
   select(step: 1 | -1 | "first" | "last"): void {
     if (step === "first") this.intake.settle(!this.isStopped);
-    this.hold();
     const { entries } = this.intake.history;
+    if (entries.length > 0) this.hold();
     const at = this.selected ? entries.indexOf(this.selected) : -1;
     const index = step === "first" || (at < 0 && step !== "last") ? entries.length - 1 : step === "last" ? 0 : at - step;
     const entry = entries[Math.min(Math.max(index, 0), entries.length - 1)];
     if (!entry) return;
     this.selected = entry;
-    if (!this.cards.card(entry)) this.scrollTo(this.cards.offsetOf(entry) - this.viewport.inset);
+    // Drawn first, so that there is a place to scroll to.
     this.frames.run();
+    if (!this.cards.card(entry)) {
+      this.scrollTo(this.cards.offsetOf(entry) - this.viewport.inset);
+      this.frames.run();
+    }
     const card = this.cards.card(entry);
     card?.focus({ preventScroll: true });
     card?.scrollIntoView({ block: "nearest", behavior: "instant" });
@@ -250,13 +254,15 @@ export class ChangeList {
 
   /** Folds or unfolds the selected card, or else the newest. */
   toggle(): void {
+    const entry = this.selected ?? this.intake.history.entries.at(-1);
+    if (!entry) return;
     this.hold();
-    this.toggleEntry(this.selected ?? this.intake.history.entries.at(-1));
+    this.toggleEntry(entry);
   }
 
   private toggleEntry(entry: Entry | undefined): void {
     const card = entry && this.cards.card(entry);
-    if (!card || !entry.view) return;
+    if (!card || !entry?.view) return;
     entry.view.isFolded = !entry.view.isFolded;
     showBody(card, entry);
     this.frames.ask();
