@@ -40,7 +40,7 @@ function escapedOrigin(origin: string): string {
 
 // `encodeURIComponent` leaves `!'()*` as they are, which a shell takes for its own.
 const encoded = (text: string): string =>
-  encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\ufffd"))
+  encodeURIComponent(text.replace(/\p{Cs}/gu, "\ufffd"))
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
 
 /** A string literal of JavaScript. */

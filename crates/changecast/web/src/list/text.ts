@@ -1,18 +1,22 @@
 // Text from a database, for eyes: what cannot be seen is written as an escape, what is long is cut.
 
-/** Controls, marks that turn the direction of writing, and blanks without width: they could disguise what stands there. */
-// eslint-disable-next-line no-control-regex
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+/**
+ * Controls, halves of characters, marks that turn the direction of writing, and what has no width: they could disguise what
+ * stands there. Joiners (U+200C, U+200D) belong to some scripts, and to emoji.
+ */
+const UNSEEN =
+  /[\p{Cc}\p{Cs}\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 const SHORT_ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-const escaped = (character: string): string =>
-  SHORT_ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+function escaped(character: string): string {
+  const hex = character.codePointAt(0)!.toString(16);
+  return SHORT_ESCAPES[character] ?? (hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, "0")}`);
+}
 
 /** `text` with whatever cannot be seen made visible. */
 export function visible(text: string): string {
-  return text.replace(UNSEEN, escaped).replace(LONE_SURROGATE, escaped);
+  return text.replace(UNSEEN, escaped);
 }
 
 /** A string as JSON writes it, with whatever cannot be seen made visible. */
