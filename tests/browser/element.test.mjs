@@ -168,9 +168,10 @@ describe("<change-stream>", () => {
       made.setAttribute("max", "50");
     });
     await keysBecome(page, ["large"]);
-    // It may ask for what is there already and for what comes in two requests; for a half of what was said in none.
-    const asked = requests.map((url) => [url.searchParams.getAll("topic"), url.searchParams.get("match")]);
-    assert.deepEqual([...new Set(asked.map((one) => JSON.stringify(one)))], [JSON.stringify([["other.*", "test.test"], '{"fullDocument.size":{"$gt":5}}'])]);
+    // Requests that were on their way are as before; the others know all that was said.
+    const asked = new Set(requests.map((url) => JSON.stringify([url.searchParams.getAll("topic"), url.searchParams.get("match")])));
+    asked.delete(JSON.stringify([[], null]));
+    assert.deepEqual([...asked], [JSON.stringify([["other.*", "test.test"], '{"fullDocument.size":{"$gt":5}}'])]);
     await page.evaluate(() => document.querySelector("change-stream").setAttribute("match", "{nonsense"));
     await stateIs(page, "closed");
     assert.match(await stream(page).locator(".detail").textContent(), /the filter is not JSON/);
