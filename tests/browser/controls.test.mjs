@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { addressBecomes, connectionIs, connectionWas, keysBecome, openLivePage, openPage, shownKeys, TEST_LIMIT, useBrowser } from "./live-page.mjs";
+import { addressBecomes, connectionIs, connectionWas, keysBecome, newestCard, openLivePage, openPage, shownKeys, TEST_LIMIT, useBrowser } from "./live-page.mjs";
 import { Server } from "./server.mjs";
 
 useBrowser();
@@ -252,7 +252,11 @@ describe("the keyboard", () => {
     const press = (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
     await page.locator("#try").waitFor();
     await press("i");
-    await page.locator("#changes .card").waitFor();
+    await newestCard(page, "insert");
+    await press("u");
+    await newestCard(page, "update");
+    await press("Delete");
+    await newestCard(page, "delete");
     await press("Space");
     await connectionIs(page, "paused");
     await press("Space");

@@ -157,6 +157,8 @@ new Keys([
   { keys: ["3"], label: "Throughput over 60 minutes", run: () => chart.range("3600") },
   { keys: ["e"], label: "Edit documents", run: () => editor.show() },
   { keys: ["i"], label: "Insert a document (Try it)", run: () => tryIt.insert() },
+  { keys: ["u"], label: "Update the last one", run: () => tryIt.update() },
+  { keys: ["Delete"], label: "Delete the last one", run: () => tryIt.delete() },
 ]);
 
 /** Brings the control, or the first one in it, to where it can be used. */
