@@ -55,10 +55,10 @@ export class StateLine {
   }
 
   private countDown(retryAt: number, error: string | undefined): void {
-    this.word.title = error ?? "";
     const tick = (): void => {
       const seconds = Math.ceil((retryAt - Date.now()) / 1000);
-      this.say("Reconnecting", Number.isFinite(seconds) && seconds > 0 ? `in ${seconds} s` : "");
+      const wait = Number.isFinite(seconds) && seconds > 0 ? `in ${seconds} s` : "";
+      this.say("Reconnecting", [wait, error].filter(Boolean).join(" · "));
     };
     this.timer = setInterval(tick, TICK_MS);
     tick();
