@@ -62,10 +62,16 @@ export interface SourceNews {
 /** How the connection is. */
 export type State =
   | { name: "connecting" }
-  /** Connected, and `behind` entries of the log away from where it was when it connected. */
+  /**
+   * Connected, and `behind` entries of the log away from where the log was when it connected. They are those of all topics:
+   * where no more of them concern this one, it is live after a second without a message.
+   */
   | { name: "catching-up"; behind: number }
   | { name: "live" }
-  /** Disconnected; tries again at `retryAt` (milliseconds, as `Date.now()`). */
+  /**
+   * Disconnected; tries again at `retryAt` (milliseconds, as `Date.now()`). `Infinity` means: once what has come is taken,
+   * since a loop is slow, or nobody takes it at all.
+   */
   | { name: "waiting"; retryAt: number; error?: string }
   /** Ended: by `close()`, by the signal, or since the server will never take this request (`error`). */
   | { name: "closed"; error?: string };
@@ -89,7 +95,10 @@ export interface FollowOptions {
 
 /** A connection that lives until it is closed. */
 export declare class Follower<C = Change> implements AsyncIterable<Message<C>> {
-  /** Called for each change, in order. */
+  /** As `follow`. Throws if the address is none. */
+  constructor(server: string | URL, options?: FollowOptions);
+
+  /** Called for each change, in order. What came before it was set, it gets at once. */
   onMessage: ((message: Message<C>) => void) | null;
   /** Called where something is missing. */
   onGap: ((gap: Gap) => void) | null;
@@ -108,10 +117,14 @@ export declare class Follower<C = Change> implements AsyncIterable<Message<C>> {
   drop(): void;
   /** Tries again now instead of after the wait. */
   reconnect(): void;
-  /** Ends it for good: loops over it end. */
+  /** Ends it for good: loops over it end, and what they have not taken is dropped. */
   close(): void;
-  /** Each change, in order. Throws nothing on a disconnect; a gap goes to `onGap`. */
-  [Symbol.asyncIterator](): AsyncIterator<Message<C>>;
+  /**
+   * Each change, in order; two loops share them. Throws nothing on a disconnect, and the server's words where it will never
+   * take the request; a gap goes to `onGap`. At most 1,000 changes or 8 million characters wait for a slow loop: then the
+   * connection is given up, and goes on where it was once all of them are taken, so nothing is lost. Leaving the loop closes.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<Message<C>, void, undefined>;
 }
 
 /** Follows the server at `server` (its origin, such as `https://changes.example.org`). */
