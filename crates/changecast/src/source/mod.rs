@@ -71,6 +71,12 @@ pub trait Source: Send + Sync + 'static {
     /// other error says who can mend it.
     async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError>;
 
+    /// Where a log begins that has no position of this source yet. The default, none, is the moment
+    /// at which it is first watched.
+    fn beginning(&self) -> Option<Position> {
+        None
+    }
+
     /// Everything up to `position` is durable in the log: the database may forget it.
     ///
     /// May be skipped or repeated; the default does nothing.

@@ -35,7 +35,8 @@ pub(crate) async fn start(
 ) -> impl Future<Output = ()> + Send {
     // Known before anybody looks: a source that has a position misses nothing while it is away. A
     // log that cannot be read now is the runner's to report.
-    let is_positioned = matches!(log.position(source.name()).await, Ok(Some(_)));
+    let is_positioned =
+        source.beginning().is_some() || matches!(log.position(source.name()).await, Ok(Some(_)));
     let runner = Runner { source, log, board, telemetry };
     runner.register(is_positioned);
     async move {
@@ -118,7 +119,10 @@ impl Runner {
     ) -> Result<(), Fault> {
         let stored = self.log.position(self.source.name()).await?;
         self.note_positioned(stored.is_some());
-        let start_after = stored.clone().filter(|_| lost.is_none());
+        let start_after = match lost {
+            Some(_) => None,
+            None => stored.clone().or_else(|| self.source.beginning()),
+        };
         let options = WatchOptions { start_after, ..WatchOptions::default() };
         let mut stream = self.source.watch(options).await?;
         let position = stream.resume_token().cloned();

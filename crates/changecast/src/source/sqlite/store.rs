@@ -13,9 +13,9 @@ use tokio::task::spawn_blocking;
 use super::documents::{Checked, check_collection, check_names, present};
 use super::list;
 use super::position::Place;
+use super::schema;
 use super::stream::{self, Wake};
 use super::writer::{self, Command, Request};
-use super::{failure, schema};
 use crate::limits;
 use crate::model::{Position, Topic, TopicPattern, TopicSet};
 use crate::source::{
@@ -39,6 +39,8 @@ struct Shared {
     path: PathBuf,
     topics: TopicSet,
     identity: String,
+    /// Where the changelog stood when the store was opened: whoever has it may write from then on.
+    beginning: Position,
     commands: mpsc::Sender<Command>,
     wake: Arc<Wake>,
     /// Async, because it is held while a thread reads; one is enough for single documents.
@@ -57,9 +59,7 @@ impl SqliteStore {
     pub fn open(path: &Path, name: &str) -> Result<Self, SourceError> {
         let topics = topics(name)?;
         let connection = schema::open(path)?;
-        let identity = connection
-            .query_row("SELECT identity FROM changelog_state", [], |row| row.get(0))
-            .map_err(failure)?;
+        let beginning = stream::newest(&connection)?;
         let reader = Arc::new(Mutex::new(schema::connect(path)?));
         let (commands, queue) = mpsc::channel(limits::WRITE_QUEUE_MAX);
         let wake = Arc::new(Wake::default());
@@ -70,7 +70,10 @@ impl SqliteStore {
             .map_err(|error| SourceError::Unavailable(error.to_string()))?;
         let (name, path) = (name.into(), path.to_owned());
         let prune_due = AtomicI64::new(1);
-        let shared = Shared { name, path, topics, identity, commands, wake, reader, prune_due };
+        let identity = beginning.identity.clone();
+        let beginning = beginning.to_position();
+        let shared =
+            Shared { name, path, topics, identity, beginning, commands, wake, reader, prune_due };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -126,6 +129,12 @@ impl Source for SqliteStore {
 
     async fn watch(&self, options: WatchOptions) -> Result<ChangeStream, SourceError> {
         Self::watch(self, options).await
+    }
+
+    /// When the store was opened. Documents can be written before the source is first watched, and
+    /// those changes are to be told, too.
+    fn beginning(&self) -> Option<Position> {
+        Some(self.shared.beginning.clone())
     }
 
     /// Lets the writer forget the changelog up to `position`, save the newest

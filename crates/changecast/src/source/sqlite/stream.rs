@@ -93,6 +93,11 @@ pub(super) fn open(
     follow(schema::connect(path)?, &schema::CHANGELOG, decoder, wake, options)
 }
 
+/// The place of the newest change of a store.
+pub(super) fn newest(connection: &Connection) -> Result<Place, SourceError> {
+    establish(connection, &schema::CHANGELOG, None)
+}
+
 /// Opens a stream on a `changelog`, which the decoder reads that is made with its identity.
 pub(super) fn follow<D: Decode>(
     connection: Connection,

@@ -3,10 +3,14 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::super::stream::{self, Wake};
 use super::*;
+use crate::board::Board;
 use crate::limits;
-use crate::source::{Documents as _, Write};
+use crate::log::{Log as _, MemoryLog, Retention};
+use crate::source::{Documents as _, Write, start};
 
 pub(super) fn insert(connection: &Connection, range: std::ops::Range<u32>) {
     for id in range {
@@ -30,6 +34,24 @@ async fn a_stream_starts_now_and_is_established_eagerly() {
     for id in 3..6 {
         assert_eq!(next_id(&mut stream).await, id);
     }
+}
+
+#[tokio::test]
+async fn g2_what_is_written_before_the_source_is_first_watched_is_in_the_log() {
+    let fixture = Fixture::new();
+    insert(&fixture.connection(), 0..3);
+    let store = SqliteStore::open(&fixture.path(), "test").unwrap();
+    insert(&fixture.connection(), 3..6);
+    let log = Arc::new(MemoryLog::new(Retention::default()));
+    let stop = CancellationToken::new();
+    let board = Board::default();
+    let running = start(Arc::new(store), log.clone(), board, Arc::default(), stop.clone()).await;
+    let running = tokio::spawn(running);
+    let mut tail = log.tail();
+    let three = tail.wait_for(|tail| tail.0 == 3);
+    timeout(Duration::from_secs(20), three).await.expect("three changes").expect("a log");
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test]
