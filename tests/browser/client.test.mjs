@@ -355,6 +355,74 @@ describe("a loop", () => {
   });
 });
 
+/* ---------- What is given ---------- */
+
+describe("given", () => {
+  test("a string is one topic", LIMIT, async (t) => {
+    const server = await Server.start(t);
+    const { follow } = await library(server.origin);
+    await server.insert("0");
+    for await (const { topic } of follow(server.origin, { topics: "test.test", since: "earliest" })) {
+      assert.equal(topic, "test.test");
+      break;
+    }
+    await assert.rejects(async () => {
+      for await (const _ of follow(server.origin, { topics: "nodot" })) assert.fail("there is nothing");
+    }, /topic="nodot" is not valid/);
+  });
+
+  test("an option or a transport that there is not throws", LIMIT, async (t) => {
+    const { origin } = await Server.start(t);
+    const { follow, followDocuments } = await library(origin);
+    const followBoth = [
+      (options) => follow(origin, options),
+      (options) => followDocuments(origin, "test", "test", () => {}, options),
+    ];
+    for (const followSo of followBoth) {
+      for (const name of ["topic", "onMessage"]) {
+        const message = new RegExp(`no option "${name}": there are .*match, mode, format, transport, shared, signal`);
+        assert.throws(() => followSo({ [name]: "test.test" }), { name: "TypeError", message });
+      }
+      const message = 'there is no transport "ws": there are sse, websocket';
+      assert.throws(() => followSo({ transport: "ws" }), { name: "TypeError", message });
+    }
+    for (const name of ["topics", "since"]) assert.throws(() => followBoth[1]({ [name]: "now" }), TypeError);
+  });
+
+  test("websocket where there is none is told, for good", LIMIT, async (t) => {
+    const { origin } = await Server.start(t);
+    const { follow, followDocuments } = await library(origin);
+    const { WebSocket } = globalThis;
+    t.after(() => (globalThis.WebSocket = WebSocket));
+    globalThis.WebSocket = undefined;
+    const options = { transport: "websocket" };
+    for (const follower of [follow(origin, options), followDocuments(origin, "test", "test", () => {}, options)]) {
+      await assert.rejects(follower[Symbol.asyncIterator]().next(), {
+        message: "there is no WebSocket here: use Node.js 22 or later, or sse",
+      });
+      assert.equal(follower.state.name, "closed");
+    }
+  });
+
+  test("an address without a scheme throws, and a path is the page's", LIMIT, async (t) => {
+    const { origin } = await Server.start(t);
+    const { follow, followDocuments } = await library(origin);
+    t.after(() => delete globalThis.location);
+    const signal = AbortSignal.abort();
+    for (const location of [undefined, { href: `${origin}/topics` }]) {
+      globalThis.location = location;
+      const wrong = ["127.0.0.1:8888", "localhost:8888", "[::1]:8888", "changes.example.org", "ftp://example.org", "http://"];
+      for (const address of wrong) {
+        const refusal = { name: "TypeError", message: `"${address}" is no server's address: write it with http:// or https://` };
+        assert.throws(() => follow(address, { signal }), refusal);
+        assert.throws(() => followDocuments(address, "test", "test", () => {}, { signal }), refusal);
+      }
+      for (const address of [origin, new URL(origin), `${origin}/live`]) follow(address, { signal });
+    }
+    for (const address of ["", "/", "/live", "live", "./live", "../live"]) follow(address, { signal });
+  });
+});
+
 /* ---------- Tabs ---------- */
 
 /** So many tabs that follow the same, one after the other. */

@@ -77,8 +77,8 @@ export type State =
   | { name: "closed"; error?: string };
 
 export interface FollowOptions {
-  /** What to follow: topics and patterns such as `shop.*`; none means all. */
-  topics?: string[];
+  /** What to follow: a topic or a pattern such as `shop.*`, or several; none means all. */
+  topics?: string | string[];
   /** Only changes like this: a MongoDB `$match`, as an object or as text. */
   match?: object | string;
   /** Where to start: `now` (the default), `earliest`, `last:N`, a time, or an event id: after it. */
@@ -95,7 +95,7 @@ export interface FollowOptions {
 
 /** A connection that lives until it is closed. */
 export declare class Follower<C = Change> implements AsyncIterable<Message<C>> {
-  /** As `follow`. Throws if the address is none. */
+  /** As `follow`. Throws a `TypeError` if the address, an option or the transport is none. */
   constructor(server: string | URL, options?: FollowOptions);
 
   /** Called for each change, in order. What came before it was set, it gets at once. */

@@ -2,6 +2,7 @@
 
 import type { Documents, FollowOptions } from "./api/changecast.d.ts";
 import { Follower } from "./follower.ts";
+import { baseOf, check } from "./given.ts";
 import { ask } from "./wire.ts";
 
 /** The most that the server puts on a page. */
@@ -14,8 +15,8 @@ export function followDocuments(
   onDocuments: (state: Documents) => void,
   options: Omit<FollowOptions, "topics" | "since"> = {},
 ): Follower {
-  const base = new URL(`${server}`.replace(/\/?$/, "/"), globalThis.location?.href);
-  const address = new URL(`documents/${encodeURIComponent(source)}/${encodeURIComponent(collection)}`, base);
+  check(options);
+  const address = new URL(`documents/${encodeURIComponent(source)}/${encodeURIComponent(collection)}`, baseOf(server));
 
   return new Follower(server, { ...options, topics: [`${source}.${collection}`] }, async (signal) => {
     const documents: Documents["documents"] = [];

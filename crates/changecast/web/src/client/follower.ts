@@ -2,6 +2,7 @@
 
 import type { Change, FollowOptions, Gap, Message, SourceNews, State } from "./api/changecast.d.ts";
 import type { Feed, Feeding } from "./feed.ts";
+import { baseOf, check } from "./given.ts";
 import { covers, distance } from "./ids.ts";
 import { canShare, connect, share } from "./tabs.ts";
 
@@ -46,6 +47,7 @@ export class Follower<C = Change> implements AsyncIterable<Message<C>> {
   #quiet: ReturnType<typeof setTimeout> | undefined;
 
   constructor(server: string | URL, options: FollowOptions = {}, load?: Load) {
+    check(options, "topics", "since");
     this.#server = server;
     this.#options = options;
     this.#load = load;
@@ -153,13 +155,12 @@ export class Follower<C = Change> implements AsyncIterable<Message<C>> {
 
   /** The address to ask, from where we are; or whatever the place, to tell by who follows the same. */
   #url(isAnyPlace = false): URL {
-    const { topics = [], match, since, mode, format, transport } = this.#options;
+    const { topics, match, since, mode, format, transport } = this.#options;
     const isSocket = transport === "websocket";
-    const base = new URL(`${this.#server}`.replace(/\/?$/, "/"), globalThis.location?.href);
-    const url = new URL(isSocket ? "ws" : "events", base);
+    const url = new URL(isSocket ? "ws" : "events", baseOf(this.#server));
     if (isSocket) url.protocol = url.protocol.replace("http", "ws");
     const query = url.searchParams;
-    for (const topic of [...topics].sort()) query.append("topic", topic);
+    for (const topic of [topics ?? []].flat().sort()) query.append("topic", topic);
     const given = {
       match: typeof match === "object" ? JSON.stringify(match) : match,
       mode,

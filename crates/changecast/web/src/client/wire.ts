@@ -95,6 +95,10 @@ function open(
   signal: AbortSignal,
 ): (() => void) | undefined {
   if (url.protocol[0] === "w") {
+    if (!globalThis.WebSocket) {
+      const error = new Error("there is no WebSocket here: use Node.js 22 or later, or sse");
+      throw Object.assign(error, { isFinal: true });
+    }
     const socket = new WebSocket(url, "changecast.v1+json");
     socket.onmessage = (event) => hear(event.data);
     socket.onclose = ({ code, reason }) => {
