@@ -20,7 +20,7 @@ async fn g2_g3_g9_a_postgresql_that_is_away_for_longer_than_the_longest_wait_cos
         let source = source().await;
         source["state"] == "connecting"
             && source["error"].as_str().is_some_and(|error| error.contains("no connection"))
-            && source["remedy"].as_str().is_some_and(|remedy| remedy.contains("database runs"))
+            && source["remedy"].as_str().is_some_and(|remedy| remedy.contains("that it runs"))
     })
     .await;
     tokio::time::sleep(2 * limits::BACKOFF_MAX).await;

@@ -35,8 +35,7 @@ pub(crate) async fn start(
 ) -> impl Future<Output = ()> + Send {
     // Known before anybody looks: a source that has a position misses nothing while it is away. A
     // log that cannot be read now is the runner's to report.
-    let is_positioned =
-        source.beginning().is_some() || matches!(log.position(source.name()).await, Ok(Some(_)));
+    let is_positioned = matches!(log.position(source.name()).await, Ok(Some(_)));
     let runner = Runner { source, log, board, telemetry };
     runner.register(is_positioned);
     async move {
