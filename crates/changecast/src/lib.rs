@@ -79,7 +79,8 @@
 //! The [**server**](server::Server) is all of it, by itself or within yours, with your
 //! [routes](server::ServerBuilder::routes) and your [say](server::ServerBuilder::authorize) in who may do
 //! what. Every cap that it keeps is in [`limits`]. What it counts and logs is [`telemetry`]'s; it logs by
-//! the crate `tracing`.
+//! the crate `tracing`, so nothing of it is seen before the program has installed a subscriber
+//! (`tracing_subscriber::fmt::init()`).
 //!
 //! # Features
 //!

@@ -113,6 +113,11 @@ impl ServerBuilder {
     /// the hook's future is dropped. A stream that was let in goes on for at most half an hour over
     /// HTTP, then comes back and is asked about again; a WebSocket goes on for as long as it lives.
     ///
+    /// `EventSource` and `WebSocket` of browsers send no `Authorization` header: for pages, look at a
+    /// cookie of the server's own origin. A set that is followed may hold patterns, `*` among them: what
+    /// is allowed is to be compared with [`TopicSet::patterns`], as [`TopicSet::matches`] and
+    /// [`TopicSet::overlaps`] let wider ones in.
+    ///
     /// ```
     /// use changecast::server::{Refusal, Server, Wanted};
     ///
@@ -136,7 +141,8 @@ impl ServerBuilder {
     }
 
     /// Which host names the server answers to, and which origins' pages may write and open
-    /// WebSockets.
+    /// WebSockets. A [`WebSocketSubscriber`](crate::handlers::WebSocketSubscriber) has to
+    /// [allow](crate::handlers::WebSocketSubscriber::allow_origin) an origin, too.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
