@@ -104,6 +104,7 @@ fn values(config: &Config) -> Vec<(&'static str, Option<Value>)> {
         ("durability", name(&durability)),
         ("cache_size", Some(i64::from(config.cache_size).into())),
         ("documents", name(&config.documents)),
+        ("publish", Some(config.publish.into())),
         ("allow_origin", Some(list(&config.allow_origin))),
         ("allow_host", Some(list(&config.allow_host))),
         ("debug", Some(config.debug.into())),

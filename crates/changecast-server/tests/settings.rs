@@ -26,6 +26,7 @@ async fn each_setting_says_where_it_comes_from() {
     has_line(&printed, "cache_size = 8  # environment");
     has_line(&printed, "retention_age = \"90s\"  # file");
     has_line(&printed, "durability = \"full\"  # default");
+    has_line(&printed, "publish = false  # default");
     has_line(&printed, "retention_bytes = 1073741824  # default");
     has_line(&printed, "# mongo is not set");
     has_line(&printed, "[[source]]  # file");

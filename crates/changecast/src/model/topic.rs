@@ -160,6 +160,17 @@ impl TopicPattern {
             }
         }
     }
+
+    /// Whether every topic that the pattern chooses is chosen by `other`, too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::All) => true,
+            (Self::All, _) | (Self::Prefix(_), Self::Exact(_)) => false,
+            (Self::Prefix(part), Self::Prefix(whole)) => part.starts_with(&**whole),
+            (Self::Exact(topic), whole) => whole.matches(topic),
+        }
+    }
 }
 
 impl fmt::Display for TopicPattern {
@@ -243,6 +254,13 @@ impl TopicSet {
     pub fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().any(|one| other.0.iter().any(|two| one.overlaps(two)))
     }
+
+    /// Whether one pattern of `other` or another chooses all that each pattern of this set does: what
+    /// to ask of those who want to follow, as [`matches`](Self::matches) is true of `*`, too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.iter().all(|part| other.0.iter().any(|whole| part.is_within(whole)))
+    }
 }
 
 impl fmt::Display for TopicSet {
@@ -317,6 +335,19 @@ mod tests {
             assert_eq!(pattern(one).overlaps(&pattern(two)), expected, "{one} {two}");
             assert_eq!(pattern(two).overlaps(&pattern(one)), expected, "{two} {one}");
         }
+    }
+
+    #[test]
+    fn a_set_is_within_another_that_chooses_all_of_it() {
+        let set = |texts: &[&str]| TopicSet::new(texts.iter().copied().map(pattern));
+        let public = set(&["shop.*", "news.weather"]);
+        for within in [&["shop.orders"][..], &["shop.orders.*", "news.weather"], &["shop.*"]] {
+            assert!(set(within).is_within(&public), "{within:?}");
+        }
+        for beyond in [&["*"][..], &["news.*"], &["shop.orders", "other.x"], &["shopping.*"]] {
+            assert!(!set(beyond).is_within(&public), "{beyond:?}");
+        }
+        assert!(public.is_within(&TopicSet::all()) && public.is_within(&public));
     }
 
     #[test]

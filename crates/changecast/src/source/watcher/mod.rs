@@ -29,7 +29,7 @@ use self::value::Place;
 use self::work::{Kind, Work};
 use super::{ChangeStream, Demand, Source, SourceError, WatchOptions};
 use crate::limits;
-use crate::model::{Topic, TopicPattern, TopicSet};
+use crate::model::{InvalidTopic, Topic, TopicPattern, TopicSet};
 
 /// The collection of a watcher that is given none.
 const DEFAULT_COLLECTION: &str = "current";
@@ -145,6 +145,8 @@ impl Watcher {
 
     fn new(name: &str, work: Work) -> Result<Self, SourceError> {
         let topic = match name.split_once('.') {
+            // Whoever asks for it would ask for a pattern.
+            _ if name.contains('*') => Err(InvalidTopic::Wildcard),
             Some((source, collection)) => Topic::new(source, collection),
             None => Topic::new(name, DEFAULT_COLLECTION),
         };

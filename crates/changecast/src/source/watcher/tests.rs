@@ -55,6 +55,14 @@ fn numbers() -> (watch::Sender<i32>, Watcher) {
     (sender, watcher.unwrap())
 }
 
+#[test]
+fn a_name_that_would_be_a_pattern_is_refused() {
+    for name in ["shop.*", "a*", "*", "", "a.", ".b"] {
+        let refused = Watcher::poll(name, SECOND, script(&[1])).err().expect(name);
+        assert!(refused.to_string().contains("cannot be named"), "{name}: {refused}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_function_is_asked_each_time_that_its_time_has_come() {
     let watcher = Watcher::poll("score", SECOND, script(&[1, 1, 2])).unwrap();

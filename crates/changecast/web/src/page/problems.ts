@@ -37,7 +37,9 @@ async function ask(query: [string, string][], signal?: AbortSignal): Promise<Ref
     const answer = await fetch(address, { headers: { accept: "application/x-ndjson" }, signal: signal ?? null });
     if (answer.status < 400 || answer.status > 499) return void answer.body?.cancel();
     const problem: { type?: string } = await answer.clone().json().catch(() => ({}));
-    return { box: boxOf(problem.type ?? "", query), words: await problemWords(answer) };
+    // Whoever may not ask at all has typed nothing wrong.
+    const box = answer.status === 400 ? boxOf(problem.type ?? "", query) : undefined;
+    return { box, words: await problemWords(answer) };
   } catch {
     return undefined;
   }
