@@ -114,8 +114,8 @@ impl ServerBuilder {
     /// HTTP, then comes back and is asked about again; a WebSocket goes on for as long as it lives.
     ///
     /// `EventSource` and `WebSocket` of browsers send no `Authorization` header: for pages, look at a
-    /// cookie of the server's own origin. A set that is followed may hold patterns, `*` among them: what
-    /// is allowed is to be compared with [`TopicSet::patterns`], as [`TopicSet::matches`] and
+    /// cookie of the server's own origin. A set that is followed may hold patterns, `*` among them:
+    /// [`TopicSet::is_within`] says whether all of it is allowed, where [`TopicSet::matches`] and
     /// [`TopicSet::overlaps`] let wider ones in.
     ///
     /// ```
