@@ -35,27 +35,26 @@ enum Kind {
 
 /// Does what `text` asks for, once the applicant may have it, where somebody has to be asked.
 pub(super) fn obey(text: &str, follower: &mut Follower, applicant: Option<&Applicant>) -> Reply {
-    let Some(applicant) = applicant else {
-        return Reply::Now(carry_out(text, follower));
-    };
-    let topics = match read(text) {
-        Ok(Edit { kind: Kind::Subscribe, patterns, .. }) => TopicSet::none().with(patterns),
+    let edit = read(text);
+    let (Some(applicant), Ok(Edit { kind: Kind::Subscribe, patterns, .. })) = (applicant, &edit)
+    else {
         // Who wants less, or says nothing that can be understood, needs no permission.
-        _ => return Reply::Now(carry_out(text, follower)),
+        return Reply::Now(carry_out(edit, follower));
     };
-    let (asked, text) = (applicant.ask(Wanted::Follow(topics)), text.to_owned());
+    let asked = applicant.ask(Wanted::Follow(TopicSet::none().with(patterns.clone())));
     Reply::Later(Box::pin(async move {
         let answer = asked.await;
         let then: Then = Box::new(move |follower| match answer {
-            Ok(()) => carry_out(&text, follower),
+            Ok(()) => carry_out(edit, follower),
             Err(problem) => frame::error(problem.detail()),
         });
         then
     }))
 }
 
-fn carry_out(text: &str, follower: &mut Follower) -> String {
-    let changed = edit(follower.selection(), text)
+fn carry_out(edit: Result<Edit, String>, follower: &mut Follower) -> String {
+    let changed = edit
+        .and_then(|edit| edit.of(follower.selection()))
         .and_then(|selection| follower.follow(selection).map_err(|error| error.to_string()));
     match changed {
         Ok(()) => frame::subscribed(follower.position(), follower.selection()),
@@ -70,11 +69,13 @@ struct Edit {
     filter: Option<Filter>,
 }
 
-fn edit(followed: &Selection, text: &str) -> Result<Selection, String> {
-    let Edit { kind, patterns, filter } = read(text)?;
-    match kind {
-        Kind::Subscribe => subscribe(followed, patterns, filter),
-        Kind::Unsubscribe => unsubscribe(followed, &patterns, filter.as_ref()),
+impl Edit {
+    /// What is followed after it.
+    fn of(self, followed: &Selection) -> Result<Selection, String> {
+        match self.kind {
+            Kind::Subscribe => subscribe(followed, self.patterns, self.filter),
+            Kind::Unsubscribe => unsubscribe(followed, &self.patterns, self.filter.as_ref()),
+        }
     }
 }
 
@@ -117,6 +118,10 @@ fn unsubscribe(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn edit(followed: &Selection, text: &str) -> Result<Selection, String> {
+        read(text)?.of(followed)
+    }
 
     fn set(patterns: &[&str]) -> Selection {
         let patterns = patterns.iter().map(|text| TopicPattern::parse(text).expect(text));
