@@ -1,22 +1,18 @@
 //! A store over server-sent events.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
 use super::OfStore;
 use super::wire::Events;
-use crate::hub::Span;
-use crate::limits;
 use crate::stores::{Feed, Store, StoreError};
-use crate::transport::{EVENT_STREAM, Problem, body, come_back, head, read_start};
+use crate::transport::{EVENT_STREAM, Problem, body, come_back, head, one_life, read_start};
 
 /// An axum handler that streams a store's messages to browsers' `EventSource`, or to `curl`.
 ///
@@ -78,8 +74,7 @@ impl EventSource {
             Err(error) => return super::unavailable(error),
         };
         if self.has_ids {
-            let life = Duration::from_secs(fastrand::u64(limits::LIFE_SECONDS));
-            wanted.span = Span::Until(Instant::now() + life);
+            wanted.span = one_life();
         }
         let answer = body(self.feed.hub(), request, wanted, EVENT_STREAM).await;
         answer.unwrap_or_else(|error| come_back(&error))
@@ -87,9 +82,7 @@ impl EventSource {
 }
 
 fn not_allowed() -> Response {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "see the Allow header")
-        .with_header(header::ALLOW, "GET,HEAD")
-        .into_response()
+    Problem::method_not_allowed().with_header(header::ALLOW, "GET,HEAD").into_response()
 }
 
 impl<S: Send + Sync + 'static> Handler<OfStore, S> for EventSource {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
@@ -90,9 +90,7 @@ impl WebSocketSubscriber {
 
     fn check(&self, method: &Method, headers: &HeaderMap) -> Result<Handshake, Problem> {
         if *method != Method::GET {
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            let problem = Problem::new(status, "method", "see the Allow header");
-            return Err(problem.with_header(header::ALLOW, "GET"));
+            return Err(Problem::method_not_allowed().with_header(header::ALLOW, "GET"));
         }
         let handshake = Handshake::check(headers)?;
         if is_foreign(headers, &self.origins) {

@@ -44,5 +44,5 @@ pub(crate) use guard::is_foreign;
 pub(crate) use problem::Problem;
 pub(crate) use request::read_start;
 pub(crate) use sse::{CONTENT_TYPE as EVENT_STREAM, come_back, head};
-pub(crate) use stream::{body, refuse, websocket};
+pub(crate) use stream::{body, one_life, refuse, websocket};
 pub(crate) use websocket::{Attend, Commands, Handshake, Said};

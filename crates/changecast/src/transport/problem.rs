@@ -46,6 +46,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, kind, detail)
     }
 
+    /// The answer has to name the methods that there are, in the header Allow (RFC 9110, section 15.5.6).
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "see the Allow header")
+    }
+
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }

@@ -1,12 +1,11 @@
 //! The routes, and what their handlers share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, Request, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -31,7 +30,6 @@ use super::websocket::{Commands, Handshake, WebSocket};
 use super::{health, request};
 use crate::board::Board;
 use crate::hub::{Codec, Hub, Publisher, Span};
-use crate::limits;
 use crate::log::Log;
 use crate::source::Source;
 use crate::telemetry::Telemetry;
@@ -97,9 +95,7 @@ pub(crate) fn router(app: Arc<App>, own: Router, policy: Policy) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .fallback(async || Problem::not_found("there is no such page"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "see the Allow header")
-        })
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .with_state(app);
     own.fallback_service(ours)
         .layer(from_fn_with_state(Arc::new(policy), guard))
@@ -132,10 +128,9 @@ async fn events(State(app): State<Arc<App>>, request: Request<Body>) -> Response
     let format = wanted.format.unwrap_or_default();
     let codec: Arc<dyn Codec> =
         if wants_lines { Arc::new(Ndjson(format)) } else { Arc::new(Sse { format, blocks }) };
-    let now = Instant::now();
     let span = match wanted.wait {
-        Some(wait) => Span::Poll(now + wait),
-        None => Span::Until(now + Duration::from_secs(fastrand::u64(limits::LIFE_SECONDS))),
+        Some(wait) => Span::Poll(Instant::now() + wait),
+        None => stream::one_life(),
     };
     let content_type = if wants_lines { ndjson::CONTENT_TYPE } else { sse::CONTENT_TYPE };
     let is_head = request.method() == Method::HEAD;

@@ -4,11 +4,13 @@
 //! Shards come with our own accept loop; in a plain `axum::serve`, a subscription is served by a task.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Version, header};
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +20,14 @@ use super::sse;
 use super::takeover::{Grant, Serve, grant};
 use super::websocket::{Commands, Conversation, Handshake};
 use crate::fanout::{Chunked, Framed, WireKind};
-use crate::hub::{Hub, HubError, Subscribe};
+use crate::hub::{Hub, HubError, Span, Subscribe};
+use crate::limits;
+
+/// As long as a stream over HTTP may go on: proxies keep those whose clients are gone, and only an end
+/// that comes anyway frees them.
+pub(crate) fn one_life() -> Span {
+    Span::Until(Instant::now() + Duration::from_secs(fastrand::u64(limits::LIFE_SECONDS)))
+}
 
 /// Answers with a body that goes on: the frames of `wanted`, as `content_type`.
 ///
